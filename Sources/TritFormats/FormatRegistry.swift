@@ -20,6 +20,10 @@ public struct OpenOptions: Sendable {
   package var keepsRotation: Bool
   /// The class of a checkpoint, when the user says so: its `config.json` names none, or another.
   package var modelClass: ModelClassChoice?
+  /// The option that says what this model's scales mean, for remedies; nil where a command has none for it.
+  package var scaleOption: String? = usualScaleOption
+
+  package static let usualScaleOption = "--scale-convention"
 
   /// What files do not say, or say wrongly.
   ///

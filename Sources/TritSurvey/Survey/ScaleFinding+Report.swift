@@ -9,7 +9,8 @@ extension ScaleFinding {
   package func checked(_ path: String) throws(FormatError) -> ScaleFinding {
     guard convention == nil, isConflicting else { return self }
     throw FormatError(
-      .conflictingScaleConvention(detail: evidence.map(\.detail).joined(separator: "; ")), file: path)
+      .conflictingScaleConvention(
+        detail: evidence.map(\.detail).joined(separator: "; "), option: OpenOptions.usualScaleOption), file: path)
   }
 
   /// The convention and a line for each piece of evidence; empty when there is no packed tensor.

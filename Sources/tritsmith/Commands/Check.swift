@@ -50,7 +50,8 @@ struct Check: ParsableCommand {
 
   func run() throws {
     let passed = try reporting {
-      let options = machine.open(scaleConvention, i2sOrder, preTokenizer: ggufPre?.name)
+      let options = machine.open(
+        scaleConvention, i2sOrder, preTokenizer: ggufPre?.name, scaleOption: OpenOptions.usualScaleOption)
       let request = CheckRequest(
         path: try machine.model(path), open: options, isStrict: strict, scoresText: scoresText,
         sibling: try sibling.map { try machine.model($0) })

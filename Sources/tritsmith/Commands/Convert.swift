@@ -332,7 +332,8 @@ struct Convert: ParsableCommand {
 
   private func request(_ target: ConversionTarget) throws -> ConversionRequest {
     var request = ConversionRequest(input: try machine.model(input ?? ""), output: output ?? "", target: target)
-    request.open = machine.open(scaleConvention, gguf.i2sOrder, preTokenizer: gguf.ggufPre?.name)
+    request.open = machine.open(
+      scaleConvention, gguf.i2sOrder, preTokenizer: gguf.ggufPre?.name, scaleOption: OpenOptions.usualScaleOption)
     request.quantizer = quantizing.quantizer?.id ?? arithmetic?.quantizer
     request.calibration = quantizing.request
     request.forcesQuantizer = forceQuantizer

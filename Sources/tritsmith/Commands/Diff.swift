@@ -51,8 +51,8 @@ struct Diff: ParsableCommand {
   func run() throws {
     try reporting {
       var request = DiffRequest(base: try machine.model(base), target: try machine.model(target), output: output)
-      request.openBase = machine.open(baseScale, nil)
-      request.openTarget = machine.open(targetScale, nil)
+      request.openBase = machine.open(baseScale, scaleOption: "--base-scale")
+      request.openTarget = machine.open(targetScale, scaleOption: "--target-scale")
       request.level = level
       request.replaces = force
       printing.print(try DiffWorkflow(request, work: machine.work()).run().report, quietly: machine.quiet)

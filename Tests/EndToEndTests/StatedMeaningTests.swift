@@ -1,0 +1,50 @@
+// Tritsmith: options held against what files state, and the names of outputs.
+
+import Testing
+import TritCore
+import TritTestSupport
+
+@Suite("What files state, and what options say")
+struct StatedMeaningTests {
+  /// The packed model, whose scales are above 1 and divide.
+  private static let packed = Model.bitnet
+
+  /// The packed model, of which nothing states what its scales mean.
+  private func unstated(_ folder: String) throws -> String {
+    Disk.copyFolder(Self.packed, to: folder)
+    var object = try #require(try JSONValue.parse(Disk.bytes(folder + "/config.json")).object)
+    object["quantization_config"] = nil
+    Disk.write(JSONValue.object(object).serialized(.pretty), folder + "/config.json")
+    return folder
+  }
+
+  @Test("the remedy for an unknown meaning names the option of the command, on the side that lacks it")
+  func options() throws {
+    let scratch = ScratchFolder()
+    let model = try unstated(scratch["model"])
+    let patch = scratch["p.tritdiff"]
+    Tool.expect(0, ["diff", Self.packed, Self.packed, "-o", patch])
+    let calls: [(call: [String], option: String)] = [
+      (["compare", model, Self.packed], "--first-scale"), (["compare", Self.packed, model], "--second-scale"),
+      (["verify", model, Self.packed], "--source-scale"), (["verify", Self.packed, model], "--converted-scale"),
+      (["diff", model, Self.packed, "-o", scratch["d.tritdiff"]], "--base-scale"),
+      (["diff", Self.packed, model, "-o", scratch["e.tritdiff"]], "--target-scale"),
+      (["apply", model, patch, "-o", scratch["a"]], "--base-scale"),
+      (["convert", model, scratch["c.gguf"]], "--scale-convention"),
+      (["perplexity", model], "--scale-convention"),
+    ]
+    for (call, option) in calls {
+      let errors = Tool.expect(65, call).errors
+      #expect(errors.contains("say which it is: \(option) divide"), "\(call): \(errors)")
+      // What the remedy names, typed.
+      Tool.expect(0, call + [option, "divide"])
+    }
+    // A command without an option names one that has it, and what that writes is taken.
+    let remedy = "tritsmith convert MODEL model.tritpack --scale-convention divide"
+    let family = Tool.run(["family", Self.packed, model])
+    #expect(family.exitCode != 0 && (family.errors + family.output).contains(remedy), "\(family.summary)")
+    let file = scratch["model.tritpack"]
+    Tool.expect(0, ["convert", model, file, "--scale-convention", "divide"])
+    Tool.expect(0, ["family", Self.packed, file])
+  }
+}
