@@ -47,4 +47,25 @@ struct StatedMeaningTests {
     Tool.expect(0, ["convert", model, file, "--scale-convention", "divide"])
     Tool.expect(0, ["family", Self.packed, file])
   }
+
+  @Test("no command writes something else under the name of a model or a patch")
+  func names() {
+    let scratch = ScratchFolder()
+    let adapter = Model.adapter(scratch["adapter"])
+    for call in [
+      ["merge", Model.falcon, adapter, scratch["o.gguf"]], ["merge", Model.falcon, adapter, scratch["o.TritPack"]],
+      ["merge", Model.falcon, adapter, scratch["o.tritdiff"]],
+      ["diff", Self.packed, Self.packed, "-o", scratch["o.gguf"]],
+      ["diff", Self.packed, Self.packed, "-o", scratch["o.safetensors"]],
+      ["logits", Self.packed, "--ids", "1", "-o", scratch["o.gguf"]],
+      ["convert", Self.packed, scratch["o.tritdiff"], "--to", "gguf"],
+      ["convert", Self.packed, scratch["o.onnx"], "--to", "dense"],
+    ] {
+      let errors = Tool.expect(64, call).errors
+      #expect(errors.contains("is the name of something else; choose another name"), "\(call): \(errors)")
+    }
+    #expect(Disk.names(scratch.path) == ["adapter"])
+    Tool.expect(0, ["merge", Model.falcon, adapter, scratch["o.safetensors"], "-q"])
+    Tool.expect(0, ["compare", scratch["o.safetensors"], scratch["o.safetensors"]])
+  }
 }

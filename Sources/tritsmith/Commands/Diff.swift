@@ -45,6 +45,7 @@ struct Diff: ParsableCommand {
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
   func validate() throws {
+    try OutputName.check(output, "diff", writes: "a patch", ending: "tritdiff")
     try ValidationError.check("--level", level, in: 1...19)
   }
 
