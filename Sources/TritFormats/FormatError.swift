@@ -55,6 +55,8 @@ package enum FormatErrorKind: DiagnosticKind {
   /// - `option`: what says it in this command; nil where nothing does.
   case unknownScaleConvention(hint: String, option: String?)
   case conflictingScaleConvention(detail: String, option: String?)
+  /// An option that says something else than the files state.
+  case choiceContradicted(ContradictedChoice)
   // TritPack, TritDiff
   case unsupportedVersion(found: String, supported: String)
   /// Of a patch that an earlier program wrote.
@@ -75,7 +77,10 @@ package enum FormatErrorKind: DiagnosticKind {
 
   package var category: ErrorCategory {
     // What was said of the file is wrong, not the file.
-    if case .gguf(.choiceFitsNone) = self { .misuse } else { .malformedInput }
+    switch self {
+    case .gguf(.choiceFitsNone), .choiceContradicted: .misuse
+    default: .malformedInput
+    }
   }
 }
 
@@ -132,6 +137,7 @@ extension FormatErrorKind {
     case .unknownScaleConvention(let hint, _):
       "nothing states the convention: weight = trit × scale, or trit ÷ scale\(hint.isEmpty ? "" : " (\(hint))")"
     case .conflictingScaleConvention(let detail, _): "the evidence on the scale's meaning conflicts: \(detail)"
+    case .choiceContradicted(let choice): choice.summary
     case .unsupportedVersion(let found, let supported): "version \(found); this program reads \(supported)"
     case .outdatedVersion(let found, let supported):
       "version \(found), which this program no longer reads; it reads \(supported)"
@@ -173,6 +179,7 @@ extension FormatErrorKind {
     case .unknownScaleConvention, .conflictingScaleConvention:
       "write a file that states it: 'tritsmith convert MODEL model.tritpack --scale-convention divide' (Falcon-E) or "
         + "multiply (BitNet b1.58)"
+    case .choiceContradicted(let choice): choice.remedy
     case .unsupportedVersion: "use a newer tritsmith"
     case .outdatedVersion:
       "make the patch again: 'tritsmith diff BASE TARGET -o PATCH'; tritsmith 0.1.0 applies this one"

@@ -18,6 +18,55 @@ struct StatedMeaningTests {
     return folder
   }
 
+  @Test("a meaning of scales that the files contradict is refused wherever it can be said")
+  func refused() {
+    let scratch = ScratchFolder()
+    let calls = [
+      ["convert", Self.packed, scratch["o.gguf"], "--scale-convention"],
+      ["convert", Self.packed, scratch["o"], "--to", "hf-packed", "--scale-convention"],
+      ["check", Self.packed, "--scale-convention"], ["inspect", Self.packed, "--scale-convention"],
+      ["perplexity", Self.packed, "--scale-convention"],
+      ["compare", Self.packed, Self.packed, "--second-scale"],
+      ["verify", Self.packed, Self.packed, "--source-scale"],
+      ["diff", Self.packed, Self.packed, "-o", scratch["o.tritdiff"], "--target-scale"],
+    ]
+    for call in calls {
+      let errors = Tool.expect(64, call + ["multiply"]).errors
+      let option = call.last ?? ""
+      for part in [
+        "config.json", "linear_class", "means divide", "all above 1", "\(option) says multiply", "leave \(option) out",
+      ] {
+        #expect(errors.contains(part), "\(call): \(errors)")
+      }
+      // What they state may be said.
+      if call[0] != "convert" { Tool.expect(0, call + ["divide"]) }
+    }
+    #expect(Disk.names(scratch.path) == ["o.tritdiff"])
+  }
+
+  @Test("one that the numbers alone speak against is warned of, and a folder is not written with it")
+  func warned() throws {
+    let scratch = ScratchFolder()
+    let model = try unstated(scratch["model"])
+    let (saying, dividing) = (["--scale-convention", "multiply"], ["--scale-convention", "divide"])
+    let converted = Tool.expect(0, ["convert", model, scratch["o.tritpack"]] + saying)
+    #expect((converted.output + converted.errors).contains("the option says multiply"), "\(converted.summary)")
+    let checked = Tool.expect(1, ["check", model] + saying).output
+    #expect(checked.contains("ternary.convention-unknown") && checked.contains("all above 1"), "\(checked)")
+    let errors = Tool.expect(64, ["convert", model, scratch["o"], "--to", "hf-packed"] + saying).errors
+    #expect(errors.contains("all above 1") && errors.contains("--scale-convention"), "\(errors)")
+    #expect(!errors.contains("report this") && !Disk.exists(scratch["o"]))
+    // The right one is not warned of: what is missing is what this conversion writes.
+    let right = Tool.expect(0, ["convert", model, scratch["right"], "--to", "hf-packed"] + dividing)
+    #expect(!(right.output + right.errors).contains("warning"), "\(right.summary)")
+    Tool.expect(0, ["compare", scratch["right"], Self.packed])
+    // A file that a wrong option left behind is told from a fault of the program.
+    Tool.expect(0, ["convert", model, scratch["o.gguf"], "-q"] + saying)
+    let inverted = Tool.expect(65, ["convert", scratch["o.gguf"], scratch["o"], "--to", "hf-packed"]).errors
+    #expect(inverted.contains("inverse") && !inverted.contains("report this"), "\(inverted)")
+    #expect(!Disk.exists(scratch["o"]))
+  }
+
   @Test("the remedy for an unknown meaning names the option of the command, on the side that lacks it")
   func options() throws {
     let scratch = ScratchFolder()

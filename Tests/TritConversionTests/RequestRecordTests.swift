@@ -24,7 +24,7 @@ struct RequestRecordTests {
     #expect(
       open == [
         "access", "followsLinks", "scaleConvention", "i2sOrder", "preTokenizer", "ggmlTypes", "keepsRotation",
-        "modelClass", "scaleOption",
+        "modelClass", "scaleOption", "isTrial", "orderIsOfOutput",
       ])
   }
 

@@ -24,7 +24,8 @@ package final class GGUFSource: FilesOfTensors {
       inputs.append(file)
     }
     try GGUFSplit.check(headers, paths)
-    let order = options.i2sOrder ?? GGUFSource.recordedOrder(headers[0])
+    let stated = GGUFSource.recordedOrder(headers[0])
+    let order = options.orderIsOfOutput ? stated ?? options.i2sOrder : options.i2sOrder ?? stated
     let meanings = try GGUFTypeMeanings(
       zip(headers, inputs).map { (header: $0, file: $1) }, choices: options.ggmlTypes)
     var tensors: [TensorDescriptor] = []
@@ -41,6 +42,7 @@ package final class GGUFSource: FilesOfTensors {
       // The table of a whole file is taken over as it is; one that grows takes up to twice its size.
       if tensors.isEmpty { tensors = own } else { tensors += own }
     }
+    try I2SOrder.check(options, stated: stated, tensors, file: paths[0])
     files = inputs
     let entries = headers[0].entries
     for key in headers.flatMap(\.repaired) { notes.append("the text of '\(printable(key))' is not UTF-8 throughout") }
@@ -100,7 +102,7 @@ package final class GGUFSource: FilesOfTensors {
     ]
     if ternary.contains(where: { $0.encoding.name.hasPrefix("I2_S") }) {
       let detail: String
-      if let order = options.i2sOrder {
+      if let order = options.i2sOrder, !options.orderIsOfOutput || recordedOrder(header) == nil {
         detail = "I2_S byte order \(order.rawValue): chosen on the command line"
       } else if let order = recordedOrder(header) {
         detail = "I2_S byte order \(order.rawValue): recorded in the file by the program that wrote it"

@@ -41,7 +41,7 @@ package final class SafetensorsSource: FilesOfTensors {
         ? stored
         : stored.filter { mlx.weights[ExactString($0.name)] == nil && !mlx.parts.contains(ExactString($0.name)) },
       configuration: folder.configuration, configurationFile: configurationFile,
-      recorded: SafetensorsSource.recordedConvention(shards.metadata), override: options.scaleConvention,
+      recorded: SafetensorsSource.recordedConvention(shards.metadata), options: options,
       files: shards.manifestFiles
     ) { tensor in try shards.bytes(of: tensor, 0..<tensor.location.byteCount) }
     files = shards.files

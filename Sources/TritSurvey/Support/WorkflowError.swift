@@ -24,6 +24,8 @@ package enum WorkflowErrorKind: DiagnosticKind {
   /// Another tensor has the name a scale must have.
   case scaleNameTaken(String)
   case mixedConventions
+  /// Scales whose numbers speak against what a folder would say of them.
+  case scalesDenied(ScaleConvention, numbers: String, from: ScaleOrigin)
   case keepsConvention(ScaleConvention)
   case unusableScale(Float)
   case latentsOverflow(mean: Float)
@@ -92,6 +94,8 @@ package enum WorkflowErrorKind: DiagnosticKind {
       "a packed tensor of this output format has a name that ends in '.weight', and its scale is found by it"
     case .scaleNameTaken(let name): "its scale would be '\(printable(name))', which is another tensor"
     case .mixedConventions: "some tensors multiply by their scale, others divide; one configuration cannot say both"
+    case .scalesDenied(let convention, let numbers, _):
+      "the folder would say \(convention.rawValue), and \(numbers): readers refuse such a contradiction"
     case .keepsConvention(let convention):
       "its scales \(convention.rawValue); turning them round would round them, so packed scales keep their meaning"
     case .unusableScale(let value): "its scale would be \(value), which nothing can be divided by"
@@ -172,6 +176,7 @@ package enum WorkflowErrorKind: DiagnosticKind {
         + "and group"
     case .roundsInputs: "write --to tritpack, --to gguf, --to mlx or --to dense, which take inputs as the model does"
     case .nameCannotBePacked, .scaleNameTaken: "leave it dense, or write TritPack, which takes any name"
+    case .scalesDenied(_, _, let origin): origin.remedy
     case .keepsConvention: "leave --output-scale out, or convert from the latent weights"
     case .partlyTernary(.some):
       "where that is damage, fetch the model again; else say what it is: --keep leaves it an ordinary matrix, --quantize "
@@ -236,7 +241,8 @@ package enum WorkflowErrorKind: DiagnosticKind {
       .recipeNeedsDense, .recipeQuantizesAll, .rotatedWeights, .rotatedTensorLeftOut, .notRotated, .unfoldsToDense:
       .misuse
     case .globWithoutMatch, .globOfSeveral, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly,
-      .roundsInputs, .nameCannotBePacked, .scaleNameTaken, .nothingToQuantize, .nothingToRestore:
+      .roundsInputs, .nameCannotBePacked, .scaleNameTaken, .nothingToQuantize, .nothingToRestore,
+      .scalesDenied(_, _, from: .option):
       .misuse
     default: .malformedInput
     }

@@ -13,6 +13,13 @@ extension ScaleFinding {
         detail: evidence.map(\.detail).joined(separator: "; "), option: OpenOptions.usualScaleOption), file: path)
   }
 
+  /// What speaks against the convention the user chose, in a sentence; nil where nothing does.
+  package var doubt: String? {
+    guard isChosen, let convention else { return nil }
+    let against = evidence.filter { $0.convention.map { $0 != convention } ?? false }.map(\.detail)
+    return against.isEmpty ? nil : "the option says \(convention.rawValue), and " + against.joined(separator: "; ")
+  }
+
   /// The convention and a line for each piece of evidence; empty when there is no packed tensor.
   package func facts(label: String = "Scale convention") -> [ReportFact] {
     guard !evidence.isEmpty else { return [] }

@@ -149,7 +149,7 @@ struct ConfigurationCheck {
     let key = "quantization_config"
     let contradiction = ConfigurationCheck.contradiction(source, quantization: survey.quantization)
     guard let quantization = survey.quantization else {
-      return contradiction.map { [ConfigurationCheck.unsaid($0, key)] } ?? []
+      return contradiction.map { [unsaid($0, key)] } ?? []
     }
     let named = manifest.tensors.filter {
       $0.encoding.isTernary
@@ -170,9 +170,10 @@ struct ConfigurationCheck {
   }
 
   /// Packed tensors of which the configuration says nothing: whoever says what their scales mean has it written.
-  private static func unsaid(_ contradiction: String, _ key: String) -> CheckFinding {
+  private func unsaid(_ contradiction: String, _ key: String) -> CheckFinding {
+    let option = manifest.scaleFinding.isChosen ? "" : " with --scale-convention"
     var finding = CheckFinding(
-      .quantization, key, contradiction + "; a conversion with --scale-convention writes it where it is needed")
+      .quantization, key, contradiction + "; a conversion\(option) writes it where it is needed")
     finding.isMendedByConversion = true
     return finding
   }

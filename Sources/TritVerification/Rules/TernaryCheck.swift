@@ -69,6 +69,7 @@ package struct TernaryCheck {
           (scales.isConflicting ? "the evidence conflicts: " : "nothing states it: ") + evidence
             + "; --scale-convention says it"))
     }
+    if let doubt = scales.doubt { findings.append(CheckFinding(.conventionUnknown, "", doubt, severity: .warning)) }
     return findings
   }
 

@@ -39,7 +39,7 @@ struct Check: ParsableCommand {
   @Option(help: "Meaning of stored scales, where the files do not state it.")
   var scaleConvention: ScaleConvention?
 
-  @Option(help: ArgumentHelp("Byte order of I2_S; a GGUF file does not state it.", isDetail: true))
+  @Option(help: ArgumentHelp("Byte order of I2_S, where a GGUF file does not state it.", isDetail: true))
   var i2sOrder: I2SOrder?
 
   @Option(help: .preTokenizer)

@@ -43,7 +43,7 @@ struct Compare: ParsableCommand {
   @Option(help: "Meaning of the second model's scales, where its files do not state it.")
   var secondScale: ScaleConvention?
 
-  @Option(help: ArgumentHelp("Byte order of I2_S; GGUF files do not state it.", isDetail: true))
+  @Option(help: ArgumentHelp("Byte order of I2_S, where a GGUF file does not state it.", isDetail: true))
   var i2sOrder: I2SOrder?
 
   @Option(help: .preTokenizer)

@@ -40,7 +40,7 @@ struct GGUFArguments: ParsableArguments {
   @Option(help: "Type of embeddings and head; by default the type they have, which loses nothing.")
   var embeddings: GGUFEmbeddingType?
 
-  @Option(help: "Byte order of I2_S, of input or output; files do not state it, group128 is usual.")
+  @Option(help: "Byte order of I2_S in the output, and in an input that does not state it.")
   var i2sOrder: I2SOrder?
 
   @Flag(help: "Where a layout has no room for all scales, keep the trits and each block's largest scale.")

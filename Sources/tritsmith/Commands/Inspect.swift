@@ -58,7 +58,7 @@ struct Inspect: ParsableCommand {
       "Prove the meaning of scales by running the model in both. Exit code 1 when undecided.", isDetail: true))
   var proveScale = false
 
-  @Option(help: ArgumentHelp("Byte order of I2_S; a GGUF file does not state it.", isDetail: true))
+  @Option(help: ArgumentHelp("Byte order of I2_S, where a GGUF file does not state it.", isDetail: true))
   var i2sOrder: I2SOrder?
 
   @Option(

@@ -40,7 +40,7 @@ struct Verify: ParsableCommand {
   @Option(help: "Meaning of the converted model's scales, where its files do not state it.")
   var convertedScale: ScaleConvention?
 
-  @Option(help: ArgumentHelp("Byte order of I2_S; GGUF files do not state it.", isDetail: true))
+  @Option(help: ArgumentHelp("Byte order of I2_S, where a GGUF file does not state it.", isDetail: true))
   var i2sOrder: I2SOrder?
 
   @Option(help: .preTokenizer)
