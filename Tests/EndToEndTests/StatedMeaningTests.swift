@@ -62,6 +62,8 @@ struct StatedMeaningTests {
     Tool.expect(0, ["compare", scratch["right"], Self.packed])
     // A file that a wrong option left behind is told from a fault of the program.
     Tool.expect(0, ["convert", model, scratch["o.gguf"], "-q"] + saying)
+    let found = Tool.expect(0, ["check", scratch["o.gguf"]]).output
+    #expect(found.contains("ternary.convention-unknown") && found.contains("inverse of a scale"), "\(found)")
     let inverted = Tool.expect(65, ["convert", scratch["o.gguf"], scratch["o"], "--to", "hf-packed"]).errors
     #expect(inverted.contains("inverse") && !inverted.contains("report this"), "\(inverted)")
     #expect(!Disk.exists(scratch["o"]))

@@ -87,7 +87,7 @@ public struct ConversionRequest: Sendable {
     var options = unfolds ? open : open.keepingRotation
     options.orderIsOfOutput = target == .gguf && gguf.weights == .i2s
     // Proofs hold the output against the class that was asked for; a name nobody knows is an error of the plan.
-    options.modelClass = architecture.flatMap(ArchitectureRegistry.architecture(named:)).map {
+    options.modelClass = architecture.flatMap(ArchitectureRegistry.architecture(typed:)).map {
       ModelClassChoice(
         className: $0.className, modelType: $0.modelType,
         otherNames: $0.aliases + ($0.compound.map { [$0.className] } ?? []))

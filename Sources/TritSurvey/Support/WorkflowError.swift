@@ -30,6 +30,14 @@ package enum WorkflowErrorKind: DiagnosticKind {
   case unusableScale(Float)
   case latentsOverflow(mean: Float)
   case noConfiguration(String)
+  /// Of a form whose header holds the model's settings.
+  case noSettings(String)
+  /// Of a tensor that was named to become ternary.
+  case noMatrix(shape: String)
+  /// A file that is one of several of a model, opened alone.
+  case loneShard(number: Int, of: Int)
+  /// Tensors that are not those of the class that was asked for.
+  case otherClass(String, detail: String)
   case nothingToQuantize
   case nothingToRestore(kind: String)
   case globWithoutMatch(String)
@@ -101,7 +109,10 @@ package enum WorkflowErrorKind: DiagnosticKind {
     case .unusableScale(let value): "its scale would be \(value), which nothing can be divided by"
     case .latentsOverflow(let mean):
       "latents with a mean magnitude of \(mean) would be larger than the largest bfloat16 number"
-    case .noConfiguration(let why): "there is no config.json, \(why)"
+    case .noConfiguration(let why), .noSettings(let why): "there is no config.json, \(why)"
+    case .noMatrix(let shape): "is a tensor of shape \(shape), and only matrices become ternary"
+    case .loneShard(let number, let count): "this is shard \(number) of \(count) of a model, without the others"
+    case .otherClass(let name, let detail): "these are not the tensors of \(printable(name)): \(detail)"
     case .nothingToQuantize: "no tensor would be ternary in the output"
     case .nothingToRestore(let kind): "there are no trits to make latents of: the weights are \(kind)"
     case .globWithoutMatch(let glob): "the pattern '\(printable(glob))' matches no tensor"
@@ -177,6 +188,10 @@ package enum WorkflowErrorKind: DiagnosticKind {
     case .roundsInputs: "write --to tritpack, --to gguf, --to mlx or --to dense, which take inputs as the model does"
     case .nameCannotBePacked, .scaleNameTaken: "leave it dense, or write TritPack, which takes any name"
     case .scalesDenied(_, _, let origin): origin.remedy
+    case .noSettings: "put the config.json of the model beside its weights"
+    case .noMatrix: "leave it out: give --quantize a pattern that matches matrices alone"
+    case .loneShard: "name the folder that holds them all, or the index"
+    case .otherClass: "name the class whose tensors these are, or leave --architecture out"
     case .keepsConvention: "leave --output-scale out, or convert from the latent weights"
     case .partlyTernary(.some):
       "where that is damage, fetch the model again; else say what it is: --keep leaves it an ordinary matrix, --quantize "
@@ -242,7 +257,7 @@ package enum WorkflowErrorKind: DiagnosticKind {
       .misuse
     case .globWithoutMatch, .globOfSeveral, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly,
       .roundsInputs, .nameCannotBePacked, .scaleNameTaken, .nothingToQuantize, .nothingToRestore,
-      .scalesDenied(_, _, from: .option):
+      .scalesDenied(_, _, from: .option), .noMatrix, .loneShard, .otherClass:
       .misuse
     default: .malformedInput
     }

@@ -115,7 +115,15 @@ struct ConfigurationCheck {
       default: true
       }
     }
-    return findings.map(ConfigurationCheck.finding) + unread
+    guard let part = manifest.loneShard else { return findings.map(ConfigurationCheck.finding) + unread }
+    // What other shards hold is no fault of the model.
+    let (absent, own) = (findings.filter(\.isAbsence), findings.filter { !$0.isAbsence })
+    guard !absent.isEmpty else { return own.map(ConfigurationCheck.finding) + unread }
+    let alone = CheckFinding(
+      .missingTensor, FileSystem.name(of: manifest.path),
+      "this is shard \(part.number) of \(part.count) of a model, without the others: name the folder that holds them all"
+    )
+    return [alone] + own.map(ConfigurationCheck.finding) + unread
   }
 
   private static func finding(_ finding: TensorInventory.Finding) -> CheckFinding {
@@ -222,5 +230,15 @@ struct ConfigurationCheck {
     return [
       CheckFinding(.dtype, key, "says \(name), '\(printable(embedding.name))' is \(found.rawValue)")
     ]
+  }
+}
+
+extension TensorInventory.Finding {
+  /// Whether it is about tensors that are not there.
+  fileprivate var isAbsence: Bool {
+    switch self {
+    case .missing, .missingLayers, .moreMissing: true
+    case .shape, .type, .unused, .wrapped, .adapter: false
+    }
   }
 }

@@ -296,7 +296,10 @@ struct Convert: ParsableCommand {
     if certificate != nil, dryRun { throw ValidationError("--dry-run writes nothing, so no --certificate either") }
     guard shards.carriesOut else {
       let missing = input == nil ? "<input>" : output == nil ? "<output>" : nil
-      if let missing { throw ValidationError("missing '\(missing)'") }
+      if let missing {
+        let steps = "; --worker <i/n> or --finish carries a plan out"
+        throw ValidationError("missing '\(missing)'" + (shards.plan == nil ? "" : steps))
+      }
       guard target != nil else {
         let forms = ConversionTarget.allowedArguments.joined(separator: ", ")
         throw ValidationError(
