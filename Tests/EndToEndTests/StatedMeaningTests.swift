@@ -53,6 +53,7 @@ struct StatedMeaningTests {
     #expect((converted.output + converted.errors).contains("the option says multiply"), "\(converted.summary)")
     let checked = Tool.expect(1, ["check", model] + saying).output
     #expect(checked.contains("ternary.convention-unknown") && checked.contains("all above 1"), "\(checked)")
+    #expect(Tool.expect(0, ["inspect", model] + saying).output.contains("meaning of stored scales is doubtful"))
     let errors = Tool.expect(64, ["convert", model, scratch["o"], "--to", "hf-packed"] + saying).errors
     #expect(errors.contains("all above 1") && errors.contains("--scale-convention"), "\(errors)")
     #expect(!errors.contains("report this") && !Disk.exists(scratch["o"]))
