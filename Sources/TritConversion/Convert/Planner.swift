@@ -235,11 +235,7 @@ package struct Planner {
       }
       guard tensor.shape.isMatrix, dtype.isFloatWeight else {
         guard forced else { return copy() }
-        let kind: WorkflowErrorKind =
-          tensor.shape.isMatrix
-          ? .unsupportedEncoding(found: dtype.rawValue, wanted: "a matrix of BF16, F16, F32 or F64")
-          : .noMatrix(shape: "\(tensor.shape)")
-        throw WorkflowError(kind, file: file, tensor: tensor.name)
+        throw WorkflowError(.notQuantizable(tensor), file: file, tensor: tensor.name)
       }
       if request.target == .dense { return dense(.snap, request.denseType?.dtype ?? .bf16) }
       if request.target == .trainable { return try restored(tensor, role, file: file) }

@@ -272,6 +272,13 @@ extension WorkflowErrorKind {
       ?? .unsupportedEncoding(found: name, wanted: "a type that can be read")
   }
 
+  /// Of a tensor that was named to become ternary and cannot.
+  package static func notQuantizable(_ tensor: TensorDescriptor) -> WorkflowErrorKind {
+    tensor.shape.isMatrix
+      ? .unsupportedEncoding(found: tensor.encoding.name, wanted: "a matrix of BF16, F16, F32 or F64")
+      : .noMatrix(shape: "\(tensor.shape)")
+  }
+
   /// What may hold scales that a layout does not, for a remedy: forms with smaller groups.
   fileprivate static func holders(besides layout: String) -> String {
     switch layout {

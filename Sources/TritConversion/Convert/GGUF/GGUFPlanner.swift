@@ -133,12 +133,7 @@ struct GGUFPlanner {
         if tensor.shape.isMatrix, dtype.isFloatWeight {
           return try ternaryForm(tensor, .quantize, .snap, columns, &misfits)
         }
-        if isForced {
-          let found = tensor.shape.isMatrix ? dtype.rawValue : "a tensor of shape \(tensor.shape)"
-          throw WorkflowError(
-            .unsupportedEncoding(found: found, wanted: "a matrix of BF16, F16, F32 or F64"), file: file,
-            tensor: tensor.name)
-        }
+        if isForced { throw WorkflowError(.notQuantizable(tensor), file: file, tensor: tensor.name) }
       }
       if !isKept, try isTernaryTable(tensor, role) {
         return try ternaryForm(tensor, .quantize, .snap, columns, &misfits)
