@@ -13,7 +13,7 @@ package struct ContradictedChoice: Sendable, Hashable {
   /// How to state what the option says, where the files are wrong.
   let correction: String
 
-  var summary: String { "\(evidence); \(option) says \(said)" }
+  var summary: String { "\(evidence); \(said) was asked for" }
 
   var remedy: String { "leave \(option) out; where the files are wrong, \(correction)" }
 }

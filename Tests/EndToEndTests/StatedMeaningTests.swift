@@ -34,7 +34,7 @@ struct StatedMeaningTests {
       let errors = Tool.expect(64, call + ["multiply"]).errors
       let option = call.last ?? ""
       for part in [
-        "config.json", "linear_class", "means divide", "all above 1", "\(option) says multiply", "leave \(option) out",
+        "config.json", "linear_class", "means divide", "all above 1", "multiply was asked for", "leave \(option) out",
       ] {
         #expect(errors.contains(part), "\(call): \(errors)")
       }

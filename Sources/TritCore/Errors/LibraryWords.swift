@@ -21,6 +21,7 @@ package enum LibraryWords {
     "--dense-type": "denseType", "--embeddings": "gguf.embeddings", "--follow-links": "OpenOptions.followsLinks",
     "--force": "replaces",
     "--force-quantizer": "forcesQuantizer", "--gguf-pre": "gguf.preTokenizer", "--gguf-type": "OpenOptions.ggmlTypes",
+    "--i2s-order": "OpenOptions.i2sOrder",
     "--keep": "keep", "--kernels": "RunOptions.kernels", "--layout": "gguf.weights",
     "--messages": "conversation", "--misfits": "gguf.misfits", "--no-think": "ending",
     "--no-tokenizer": "gguf.hasTokenizer = false",
