@@ -123,7 +123,8 @@ import TritTestSupport
       #expect(error.location.field == "quantization_config.linear_class")
       let text = error.message(.commandLine)
       for part in [
-        "linear_class bitlinear", "means divide", "all above 1", "multiply was asked for", "leave --scale-convention out",
+        "linear_class bitlinear", "means divide", "all above 1", "multiply was asked for",
+        "leave --scale-convention out",
       ] {
         #expect(text.contains(part), "\(text)")
       }
