@@ -71,7 +71,6 @@ package struct Planner {
     let used = zip(source.manifest.tensors, survey.roles).filter { !setAside.contains(ExactString($0.0.name)) }
     warnDenseProjections(used, &warnings)
     var tensors = try plannedTensors(used, gguf, quantizer, convention, &warnings)
-    try checkScales(tensors, convention)
     try warnRounding(tensors, &warnings)
     for index in tensors.indices { tensors[index].sampled = sampler?.proofNeeded(of: tensors[index].source) }
     try rotation?.checkKept(tensors, file: source.manifest.path)
@@ -111,6 +110,7 @@ package struct Planner {
       try GGUFUnpacking(view, request.target, convention, denseType, sampler).adapt(&tensors, &warnings)
     }
     if request.target == .mlx { try fitGroups(&tensors, &warnings) }
+    try checkScales(tensors, convention)
     return tensors
   }
 

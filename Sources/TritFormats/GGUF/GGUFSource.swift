@@ -24,8 +24,7 @@ package final class GGUFSource: FilesOfTensors {
       inputs.append(file)
     }
     try GGUFSplit.check(headers, paths)
-    let stated = GGUFSource.recordedOrder(headers[0])
-    let order = options.orderIsOfOutput ? stated ?? options.i2sOrder : options.i2sOrder ?? stated
+    let (stated, order) = GGUFSource.order(headers[0], options)
     let meanings = try GGUFTypeMeanings(
       zip(headers, inputs).map { (header: $0, file: $1) }, choices: options.ggmlTypes)
     var tensors: [TensorDescriptor] = []
@@ -116,6 +115,12 @@ package final class GGUFSource: FilesOfTensors {
 
   /// Key under which this program records the byte order it wrote.
   package static let i2sOrderKey = "tritsmith.i2s_order"
+
+  /// The byte order a file states, and the one it is read in; nil where nothing says one.
+  private static func order(_ header: GGUFHeader, _ options: OpenOptions) -> (stated: I2SOrder?, read: I2SOrder?) {
+    let stated = recordedOrder(header)
+    return (stated, options.orderIsOfOutput ? stated ?? options.i2sOrder : options.i2sOrder ?? stated)
+  }
 
   private static func recordedOrder(_ header: GGUFHeader) -> I2SOrder? {
     header.value(i2sOrderKey)?.string.flatMap(I2SOrder.init(rawValue:))
