@@ -32,6 +32,20 @@ struct RemedyTests {
     Tool.expect(0, call + ["llamaforcausallm", "-q"])
   }
 
+  @Test("a model of a class that is not run is called one, whatever its tokenizer is")
+  func strangers() {
+    let scratch = ScratchFolder()
+    Disk.copyFolder(Model.bitnet, to: scratch["model"])
+    let configuration = Disk.text(scratch["model"] + "/config.json")
+    Disk.write(configuration.replacing("LlamaForCausalLM", with: "BertModel"), scratch["model"] + "/config.json")
+    Disk.write(#"{"model": {"type": "WordPiece", "vocab": {}}}"#, scratch["model"] + "/tokenizer.json")
+    for call in [["run", scratch["model"], "x"], ["perplexity", scratch["model"]]] {
+      let errors = Tool.expect(65, call).errors
+      #expect(errors.contains("model class 'BertModel' is not known"), "\(errors)")
+      #expect(!errors.contains("validate, logits and gap"), "\(errors)")
+    }
+  }
+
   @Test("one shard of several is called one, and its folder named")
   func shard() {
     let scratch = ScratchFolder()
