@@ -41,7 +41,7 @@ package struct ApplyWorkflow: Sendable {
     for input in [request.base, request.patch] {
       try OutputPlace.check(request.output, input: input, replaces: request.replaces)
     }
-    let patch = try TritDiffPatch(path: request.patch, access: request.openBase.access)
+    let patch = try openPatch()
     var request = request
     request.conversion = request.conversion ?? implied(by: patch.header)
     if request.conversion == nil { try checkName(patch.header) }
@@ -80,6 +80,20 @@ package struct ApplyWorkflow: Sendable {
 }
 
 extension ApplyWorkflow {
+  /// Opens the patch; where base and patch were turned round, the error says so.
+  private func openPatch() throws -> TritDiffPatch {
+    do {
+      return try TritDiffPatch(path: request.patch, access: request.openBase.access)
+    } catch {
+      do {
+        _ = try FormatRegistry.open(request.base, request.openBase)
+      } catch let base as FormatError where base.kind == .isPatch {
+        throw DiffError(.swapped, file: request.base)
+      } catch {}
+      throw error
+    }
+  }
+
   /// The conversion to the one file that the output's name promises; nil where the patch gives such a file itself.
   private func implied(by header: TritDiffHeader) -> ConversionRequest? {
     guard let named = OutputPlace.form(named: request.output), named != ownForm(header),

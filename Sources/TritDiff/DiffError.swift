@@ -17,6 +17,8 @@ package enum DiffErrorKind: DiagnosticKind {
   case otherFile(String, expected: String, found: String)
   case otherTarget(expected: String, found: String)
   case otherCodeStream(expected: String, found: String)
+  /// The patch stands where the base belongs.
+  case swapped
   /// The output has the name of another form.
   case otherName(gives: String, named: String)
   // Making
@@ -42,6 +44,7 @@ package enum DiffErrorKind: DiagnosticKind {
     case .otherCodeStream(let expected, let found):
       "the result is not the one that the patch states: expected the code stream \(expected), found \(found)"
     case .otherName(let gives, let named): "the patch gives \(gives), and this is the name of a .\(named) file"
+    case .swapped: "this is the patch, and the base comes first"
     case .compressedTarget: "its tensors are compressed, and a patch could not give the same bytes again"
     case .filledPadding:
       "its rows end with codes past the last column that are not those of trit 0; a patch could not restore them"
@@ -55,6 +58,7 @@ package enum DiffErrorKind: DiagnosticKind {
       "apply it to the model it was made for: 'tritsmith inspect PATCH -v' states its code stream, 'tritsmith compare A B -v' that of two models"
     case .otherNames: "apply it to the safetensors or TritPack form of the base, and add --to gguf for a GGUF file"
     case .otherTarget, .otherCodeStream: "the patch is damaged or was made by a faulty program: have it made again"
+    case .swapped: "turn the two round: 'tritsmith apply BASE PATCH -o MODEL'"
     case .otherName: "choose another name, or convert the result with --to"
     case .compressedTarget: "store it uncompressed: 'tritsmith convert MODEL PLAIN --to tritpack'"
     case .filledPadding: "write it again: 'tritsmith convert MODEL NEW --to tritpack'"
@@ -64,7 +68,7 @@ package enum DiffErrorKind: DiagnosticKind {
 
   package var category: ErrorCategory {
     switch self {
-    case .compressedTarget, .filledPadding, .otherName: .misuse
+    case .compressedTarget, .filledPadding, .otherName, .swapped: .misuse
     case .otherTarget, .otherCodeStream: .checkFailed
     default: .malformedInput
     }

@@ -89,7 +89,9 @@ struct TargetWriter {
       header.tensors.compactMap { tensor -> ScaleConvention? in
         if case .trits(_, let scale) = tensor.identity.content { scale.convention } else { nil }
       })
-    return OpenOptions(scaleConvention: conventions.count == 1 ? conventions.first : nil)
+    var options = OpenOptions(scaleConvention: conventions.count == 1 ? conventions.first : nil)
+    options.isTrial = true
+    return options
   }
 
   /// The same for a conversion, which records options: none where the files say themselves what their scales mean.

@@ -27,6 +27,9 @@ package enum ForeignFile {
       return "a model (\(format.id))"
     }
     if ModelPlace.isPyTorch(path, firstBytes) { return "weights saved by PyTorch" }
-    return firstBytes.first == UInt8(ascii: "{") ? "JSON" : nil
+    if firstBytes.first == UInt8(ascii: "{") { return "JSON" }
+    // Words, and spaces between them: a damaged header is not made of these.
+    let isText = firstBytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F || [0x09, 0x0A, 0x0D].contains($0) }
+    return isText && firstBytes.contains(0x20) ? "text" : nil
   }
 }

@@ -52,8 +52,11 @@ package enum FormatErrorKind: PlacedDiagnosticKind {
   case packedShape(found: String)
   case scaleMissing(name: String)
   case badScale(String)
-  case unknownScaleConvention(hint: String)
-  case conflictingScaleConvention(detail: String)
+  /// - `option`: what says it in this command; nil where nothing does.
+  case unknownScaleConvention(hint: String, option: String?)
+  case conflictingScaleConvention(detail: String, option: String?)
+  /// An option that says something else than the files state.
+  case choiceContradicted(ContradictedChoice)
   // TritPack, TritDiff
   case unsupportedVersion(found: String, supported: String)
   /// Of a patch that an earlier program wrote.
@@ -74,7 +77,10 @@ package enum FormatErrorKind: PlacedDiagnosticKind {
 
   package func category(at _: ErrorLocation) -> ErrorCategory {
     // What was said of the file is wrong, not the file.
-    if case .gguf(.choiceFitsNone) = self { .misuse } else { .malformedInput }
+    switch self {
+    case .gguf(.choiceFitsNone), .choiceContradicted: .misuse
+    default: .malformedInput
+    }
   }
 }
 
@@ -129,9 +135,10 @@ extension FormatErrorKind {
     case .packedShape(let found): "a packed weight has shape [rows / 4, columns], found \(found)"
     case .scaleMissing(let name): "these are packed trits, and their scale '\(printable(name))' is not there"
     case .badScale(let detail): "the scale is unusable: \(detail)"
-    case .unknownScaleConvention(let hint):
+    case .unknownScaleConvention(let hint, _):
       "nothing states the convention: weight = trit × scale, or trit ÷ scale\(hint.isEmpty ? "" : " (\(hint))")"
-    case .conflictingScaleConvention(let detail): "the evidence on the scale's meaning conflicts: \(detail)"
+    case .conflictingScaleConvention(let detail, _): "the evidence on the scale's meaning conflicts: \(detail)"
+    case .choiceContradicted(let choice): choice.summary
     case .unsupportedVersion(let found, let supported): "version \(found); this program reads \(supported)"
     case .outdatedVersion(let found, let supported):
       "version \(found), which this program no longer reads; it reads \(supported)"
@@ -166,8 +173,12 @@ extension FormatErrorKind {
     case .unsafeName: "do not trust this model: its index reaches outside its folder"
     case .linkOutside: "name the folder it leads to, or, for links of your own, allow them with --follow-links"
     case .tensorInTwoShards, .tensorNotInShard, .tensorNotInIndex: "fetch index and shards again, from one revision"
+    case .unknownScaleConvention(_, let option?), .conflictingScaleConvention(_, let option?):
+      "say which it is: \(option) divide (Falcon-E) or multiply (BitNet b1.58)"
     case .unknownScaleConvention, .conflictingScaleConvention:
-      "say which it is: --scale-convention divide (Falcon-E) or multiply (BitNet b1.58)"
+      "write a file that states it: 'tritsmith convert MODEL model.tritpack --scale-convention divide' (Falcon-E) or "
+        + "multiply (BitNet b1.58)"
+    case .choiceContradicted(let choice): choice.remedy
     case .unsupportedVersion: "use a newer tritsmith"
     case .outdatedVersion:
       "make the patch again: 'tritsmith diff BASE TARGET -o PATCH'; tritsmith 0.1.0 applies this one"

@@ -6,9 +6,9 @@ import TritLayouts
 /// How to open a model.
 public struct OpenOptions: Sendable {
   package var access: FileAccessMode
-  /// What the stored scales mean, when the user says so; overrides every other evidence.
+  /// What the stored scales mean, when the user says so: where files do not state it, or their numbers contradict them.
   package var scaleConvention: ScaleConvention?
-  /// The byte order of I2_S tensors, when the user says so; a GGUF file does not tell.
+  /// The byte order of I2_S tensors, when the user says so; most GGUF files do not tell.
   package var i2sOrder: I2SOrder?
   /// The name of a GGUF file's pre-tokenizer, when the user says so; many files say none, or a wrong one.
   package var preTokenizer: String?
@@ -20,12 +20,20 @@ public struct OpenOptions: Sendable {
   package var keepsRotation: Bool
   /// The class of a checkpoint, when the user says so: its `config.json` names none, or another.
   package var modelClass: ModelClassChoice?
+  /// The option that says what this model's scales mean, for remedies; nil where a command has none for it.
+  package var scaleOption: String? = usualScaleOption
 
-  /// What files do not say, or say wrongly.
+  package static let usualScaleOption = "--scale-convention"
+  /// Whether what is said may contradict what files state: this program tries a model in every meaning, or knows better.
+  package var isTrial = false
+  /// Whether the byte order is that of an output, and says of an input only what its file leaves open.
+  package var orderIsOfOutput = false
+
+  /// What files do not say, or say wrongly. What contradicts a sound statement of theirs is refused.
   ///
   /// - Parameters:
-  ///   - scaleConvention: what stored scales mean; overrides every other evidence.
-  ///   - i2sOrder: the byte order of I2_S tensors, which a GGUF file does not tell.
+  ///   - scaleConvention: what stored scales mean, where files do not state it or numbers contradict them.
+  ///   - i2sOrder: the byte order of I2_S tensors, which most GGUF files do not tell.
   ///   - preTokenizer: the name of a GGUF file's pre-tokenizer; many files say none, or a wrong one.
   ///   - followsLinks: accept files of a folder that are links to somewhere else.
   public init(

@@ -1,5 +1,7 @@
 // Tritsmith: names of files that hold a model together.
 
+import TritCore
+
 /// One of several files of a model by its name: `NAME-00001-of-00003.gguf`.
 package struct NumberedPart {
   /// What the names begin with.
@@ -29,5 +31,14 @@ package struct NumberedPart {
   private static func padded(_ value: Int) -> String {
     let text = String(value)
     return String(repeating: "0", count: max(0, 5 - text.count)) + text
+  }
+}
+
+extension ModelManifest {
+  /// Which part of a model its one safetensors file is; nil for a whole model.
+  package var loneShard: NumberedPart? {
+    guard format == SafetensorsFormat.id, files.count == 1, let file = files.first else { return nil }
+    let part = NumberedPart(FileSystem.name(of: file.path), ending: ".safetensors")
+    return part.flatMap { $0.count > 1 ? $0 : nil }
   }
 }

@@ -57,8 +57,12 @@ struct LoRAAdapter: Sendable {
   init(_ path: String, work: WorkOptions) throws {
     let file = FileSystem.join(path, LoRAConfiguration.name)
     let weights = FileSystem.join(path, LoRAAdapter.weightsName)
-    guard FileSystem.kind(of: file) == .file, FileSystem.kind(of: weights) == .file else {
-      throw MergeError(.notAnAdapter, file: path)
+    let missing = [file, weights].filter { FileSystem.kind(of: $0) != .file }.map { FileSystem.name(of: $0) }
+    guard missing.isEmpty else {
+      let hasPickle =
+        missing == [LoRAAdapter.weightsName]
+        && FileSystem.kind(of: FileSystem.join(path, "adapter_model.bin")) == .file
+      throw MergeError(.notAnAdapter(missing: missing, hasPickle: hasPickle), file: path)
     }
     let text = try InputFile(path: file, mode: .buffered).contents(limit: 64 << 20)
     let settings = try ConfigurationText.object(text, path: file)

@@ -6,7 +6,8 @@ import TritCore
 package typealias MergeError = Diagnostic<MergeErrorKind>
 
 package enum MergeErrorKind: DiagnosticKind {
-  case notAnAdapter
+  /// A folder without one of an adapter's two files, or both.
+  case notAnAdapter(missing: [String], hasPickle: Bool)
   case wrongType(expected: String)
   /// Something PEFT can do and this merge cannot.
   case unsupported(String)
@@ -28,7 +29,7 @@ package enum MergeErrorKind: DiagnosticKind {
 
   package var summary: String {
     switch self {
-    case .notAnAdapter: "holds no adapter_config.json beside adapter_model.safetensors"
+    case .notAnAdapter(let missing, _): "is no adapter: it holds no \(missing.joined(separator: " and no "))"
     case .wrongType(let expected): "expected \(expected)"
     case .unsupported(let what): "\(what) cannot be merged into a matrix here"
     case .pattern(let key): "the pattern '\(printable(key))' is a regular expression; only module names are understood"
@@ -51,8 +52,9 @@ package enum MergeErrorKind: DiagnosticKind {
 
   package var remedy: String? {
     switch self {
-    case .notAnAdapter:
-      "name the folder PEFT's save_pretrained wrote; adapter_model.bin must be saved as safetensors first"
+    case .notAnAdapter(_, hasPickle: true):
+      "save adapter_model.bin as safetensors first: load it with PEFT, then save_pretrained(…, safe_serialization=True)"
+    case .notAnAdapter: "name the folder that PEFT's save_pretrained wrote"
     case .unsupported: "merge it with PEFT's merge_and_unload and convert the result"
     case .base: "merge into the prequantized checkpoint; 'tritsmith convert PACKED OUTPUT --to trainable' makes one"
     case .missing, .halfPair: "fetch the adapter again: it is not complete"

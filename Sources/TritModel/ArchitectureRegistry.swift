@@ -21,6 +21,17 @@ package enum ArchitectureRegistry {
       ?? all.first { $0.compound?.className == name }
   }
 
+  /// The family of a class name that was typed: in any case, where that leaves one family.
+  package static func architecture(typed name: String) -> (any Architecture)? {
+    if let exact = architecture(named: name) { return exact }
+    let alike = all.filter { family in
+      ([family.className] + family.aliases + [family.compound?.className].compactMap { $0 }).contains {
+        $0.lowercased() == name.lowercased()
+      }
+    }
+    return alike.count == 1 ? alike[0] : nil
+  }
+
   /// The class name a configuration gives, known or not.
   package static func className(in configuration: JSONObject?) -> String? {
     configuration?["architectures"]?.array?.first?.string

@@ -8,6 +8,8 @@ package typealias ModelError = Diagnostic<ModelErrorKind>
 
 package enum ModelErrorKind: DiagnosticKind {
   case noArchitecture
+  /// A class that was typed.
+  case unknownClass(String)
   case unknownArchitecture(String, nearest: String)
   /// A GGUF file without tensors.
   case vocabularyOnly
@@ -64,9 +66,20 @@ package enum ModelErrorKind: DiagnosticKind {
     }
   }
 
+  /// Whether the tensors are not those that the class and the settings ask for.
+  package var isOfInventory: Bool {
+    switch self {
+    case .missingTensor, .missingLayers, .unusedTensor, .tensorShape: true
+    default: false
+    }
+  }
+
   package var summary: String {
     switch self {
     case .noArchitecture: "the configuration names no model class"
+    case .unknownClass(let name):
+      "model class '\(printable(name))' is not known; known are "
+        + ArchitectureRegistry.all.map(\.className).joined(separator: ", ")
     case .unknownArchitecture(let name, let nearest):
       "model class '\(printable(name))' is not known"
         + (nearest.isEmpty ? "" : "; the nearest known one is '\(nearest)'")
@@ -119,6 +132,7 @@ package enum ModelErrorKind: DiagnosticKind {
     switch self {
     case .noArchitecture:
       "add \"architectures\": [\"LlamaForCausalLM\"]; 'tritsmith convert' takes the class by --architecture as well"
+    case .unknownClass: "name one of these by --architecture, if the tensors are named as it names them"
     case .unknownArchitecture:
       "if its tensors are named as a known class names them, 'tritsmith convert' takes that class by --architecture"
     case .vocabularyOnly: "give the file of the model; 'tritsmith tokenize' takes a vocabulary alone"
@@ -150,7 +164,7 @@ package enum ModelErrorKind: DiagnosticKind {
     case .scale: "convert the model again from what it was made from"
     case .notFinite: "'tritsmith check' lists every such tensor; repair the checkpoint, or fetch it again"
     case .tokenOutOfRange: "take ids from this model's tokenizer: 'tritsmith tokenize' gives them"
-    case .emptyPrompt: "give a text or ids"
+    case .emptyPrompt: "give a text that is not empty, or ids where the command takes them"
     case .outOfRange: "give a value within these bounds"
     }
   }
@@ -159,7 +173,7 @@ package enum ModelErrorKind: DiagnosticKind {
     switch self {
     case .tokenOutOfRange, .emptyPrompt, .contextOverflow, .outOfRange: .misuse
     // The folder is sound; what was asked has no place for it.
-    case .rotatedModules: .misuse
+    case .rotatedModules, .unknownClass: .misuse
     // The file is well formed; what it computes is not.
     case .noFiniteLogit, .notFiniteState: .checkFailed
     default: .malformedInput

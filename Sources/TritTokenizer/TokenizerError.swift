@@ -93,7 +93,8 @@ package enum TokenizerErrorKind: DiagnosticKind {
 
   /// Not every command takes ids.
   private static let ids =
-    "validate, logits and gap take token ids, made by the tokenizer's own library, instead of text"
+    "validate, logits and gap take token ids, made by the tokenizer's own library, instead of text, where they know "
+    + "the model's class"
 
   package var remedy: String? {
     switch self {

@@ -104,6 +104,24 @@ struct GGUFCommandTests {
       0,
       ["convert", Self.packed, scratch["m.gguf"], "--to", "gguf", "--layout", "I2_S", "--i2s-order", "group64", "-q"])
     Tool.expect(0, ["compare", Self.packed, scratch["m.gguf"]])
+    // An order that contradicts the file's own key is refused.
+    for call in [
+      ["convert", scratch["m.gguf"], scratch["o"], "--to", "hf-packed"], ["check", scratch["m.gguf"]],
+      ["inspect", scratch["m.gguf"]], ["compare", Self.packed, scratch["m.gguf"]],
+    ] {
+      let errors = Tool.expect(64, call + ["--i2s-order", "group128"]).errors
+      for part in ["tritsmith.i2s_order", "states group64", "group128 was asked for", "leave --i2s-order out"] {
+        #expect(errors.contains(part), "\(errors)")
+      }
+      #expect(!Disk.exists(scratch["o"]))
+    }
+    Tool.expect(0, ["compare", Self.packed, scratch["m.gguf"], "--i2s-order", "group64"])
+    // Of a conversion to I2_S the option means the output.
+    let turned = ["--to", "gguf", "--layout", "I2_S", "--i2s-order", "rows4", "-q"]
+    Tool.expect(0, ["convert", scratch["m.gguf"], scratch["rows4.gguf"]] + turned)
+    Tool.expect(0, ["compare", Self.packed, scratch["rows4.gguf"]])
+    // Without the key the other model tells.
+    Disk.overwrite("tritsmith.i2s_order", with: "tritsmith.other_key", in: scratch["m.gguf"])
     for command in ["compare", "verify"] {
       let result = Tool.expect(1, [command, Self.packed, scratch["m.gguf"], "--i2s-order", "group128"])
       #expect(result.output.contains("is probably group64") && result.output.contains("--i2s-order group64"))

@@ -20,11 +20,11 @@ struct RequestRecordTests {
     #expect(gguf == ["weights", "i2sOrder", "embeddings", "misfits", "preTokenizer", "hasTokenizer"])
     let open = Set(Mirror(reflecting: request.open).children.compactMap(\.label))
     // How files are reached is no part of what a conversion is: `access` and `followsLinks` change no byte. Whether
-    // weights stay rotated, and the class, follow from the request.
+    // weights stay rotated, and the class, follow from the request. The rest is of the program and its messages.
     #expect(
       open == [
         "access", "followsLinks", "scaleConvention", "i2sOrder", "preTokenizer", "ggmlTypes", "keepsRotation",
-        "modelClass",
+        "modelClass", "scaleOption", "isTrial", "orderIsOfOutput",
       ])
   }
 

@@ -112,10 +112,36 @@ import TritTestSupport
     }
   }
 
-  @Test(arguments: ScaleConvention.allCases)
-  func theUserHasTheLastWord(_ convention: ScaleConvention) throws {
+  /// Expected: the shipped scales are above 1, and a class that is not named divides.
+  @Test func whatFilesStateAndNumbersConfirmIsNotContradicted() throws {
     try TemporaryFolder.with { folder in
       Self.folder(folder, configuration: Self.configuration(#"{"quant_method": "bitnet"}"#))
+      var options = OpenOptions(scaleConvention: .multiply)
+      let error = try #require(throws: FormatError.self) { try FormatRegistry.open(folder.path, options) }
+      #expect(error.category == .misuse)
+      #expect(error.location.file == folder.path + "/config.json")
+      #expect(error.location.field == "quantization_config.linear_class")
+      let text = error.message(.commandLine)
+      for part in [
+        "linear_class bitlinear", "means divide", "all above 1", "multiply was asked for",
+        "leave --scale-convention out",
+      ] {
+        #expect(text.contains(part), "\(text)")
+      }
+      options.isTrial = true
+      #expect(try FormatRegistry.open(folder.path, options).manifest.scaleFinding.convention == .multiply)
+    }
+  }
+
+  @Test(
+    arguments: [
+      (#"{"quant_method": "bitnet"}"#, ScaleConvention.divide),
+      (#"{"quant_method": "bitnet", "linear_class": "autobitlinear"}"#, .divide),
+      (#"{"quant_method": "bitnet", "linear_class": "autobitlinear"}"#, .multiply),
+    ])
+  func theUserHasTheLastWord(_ quantization: String, _ convention: ScaleConvention) throws {
+    try TemporaryFolder.with { folder in
+      Self.folder(folder, configuration: Self.configuration(quantization))
       let source = try FormatRegistry.open(folder.path, OpenOptions(scaleConvention: convention))
       let scale = try source.scale(of: try Self.firstPacked(source))
       #expect(scale.convention == convention)

@@ -159,6 +159,7 @@ struct CompareTests {
   func byteOrder(_ written: I2SOrder, _ read: I2SOrder) throws {
     let scratch = ScratchFolder()
     try Workflow.gguf(Checkpoint.packed, scratch["model.gguf"], GGUFStyle(weights: .i2s, order: written))
+    Disk.overwrite(GGUFSource.i2sOrderKey, with: "tritsmith.other_key", in: scratch["model.gguf"])
     for isSwapped in [false, true] {
       let file = try ModelOpener.open(scratch["model.gguf"], OpenOptions(i2sOrder: read))
       let sibling = try ModelOpener.open(Checkpoint.packed)
@@ -182,6 +183,7 @@ struct CompareTests {
   func byteOrderOfLatents() throws {
     let scratch = ScratchFolder()
     try Workflow.gguf(Checkpoint.master, scratch["model.gguf"], GGUFStyle(weights: .i2s, order: .group64))
+    Disk.overwrite(GGUFSource.i2sOrderKey, with: "tritsmith.other_key", in: scratch["model.gguf"])
     let file = try ModelOpener.open(scratch["model.gguf"], OpenOptions(i2sOrder: .group128))
     let result = try VerifyWorkflow(
       source: ModelOpener.open(Checkpoint.master), converted: file, request: VerifyRequest()

@@ -94,6 +94,14 @@ package enum Disk {
     put(bytes, descriptor, at: offset)
   }
 
+  /// Overwrites the first place where a text stands in a file by one of the same length.
+  package static func overwrite(_ old: String, with new: String, in path: String) {
+    let (content, old) = (bytes(path), Array(old.utf8))
+    precondition(new.utf8.count == old.count, "a text of another length moves what follows it")
+    guard let place = content.firstRange(of: old) else { preconditionFailure("\(path) does not hold the text") }
+    patch(path, at: place.lowerBound, Array(new.utf8))
+  }
+
   /// Makes a file of a size; what was never written takes no space on disk.
   package static func resize(_ path: String, to size: Int) {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666)

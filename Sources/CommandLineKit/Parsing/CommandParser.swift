@@ -34,7 +34,9 @@ package struct CommandParser: Sendable {
       } else if word == "help" {
         // Who asks for the help of help wants help, and the version has no other.
         let asked = rest.dropFirst()
-        let words = asked.filter { !CommandParser.asksForHelp($0) && $0 != "help" && $0 != "version" }
+        let words = asked.filter {
+          !CommandParser.asksForHelp($0) && !CommandParser.asksForVersion($0) && $0 != "help" && $0 != "version"
+        }
         let isShort = asked.isEmpty || asked.contains("-h") && !asked.contains("--help")
         return .help(try command(named: words[...], below: schema), isShort: isShort)
       } else if CommandParser.asksForHelp(word) {
@@ -70,6 +72,9 @@ package struct CommandParser: Sendable {
   private func command(named words: ArraySlice<String>, below schema: CommandSchema) throws -> CommandSchema {
     try words.reduce(schema) { schema, word in
       if let next = schema.subcommands.first(where: { $0.name == word }) { return next }
+      guard !schema.subcommands.isEmpty || word.hasPrefix("-") else {
+        throw UsageError(.validation("'help' takes one command; '\(word)' is one too many"), in: schema)
+      }
       throw notACommand(word, in: schema)
     }
   }

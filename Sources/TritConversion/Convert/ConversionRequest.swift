@@ -85,8 +85,9 @@ public struct ConversionRequest: Sendable {
   /// How the input is opened: as a model of the class asked for, rotated weights as they are unless they are to be unfolded.
   package var inputOptions: OpenOptions {
     var options = unfolds ? open : open.keepingRotation
+    options.orderIsOfOutput = target == .gguf && gguf.weights == .i2s
     // Proofs hold the output against the class that was asked for; a name nobody knows is an error of the plan.
-    options.modelClass = architecture.flatMap(ArchitectureRegistry.architecture(named:)).map {
+    options.modelClass = architecture.flatMap(ArchitectureRegistry.architecture(typed:)).map {
       ModelClassChoice(
         className: $0.className, modelType: $0.modelType,
         otherNames: $0.aliases + ($0.compound.map { [$0.className] } ?? []))
@@ -118,9 +119,11 @@ public struct ConversionRequest: Sendable {
   ///
   /// - Parameter convention: what its scales mean, where its files do not say.
   package func reopening(_ convention: ScaleConvention?) -> OpenOptions {
-    OpenOptions(
+    var options = OpenOptions(
       access: open.access, scaleConvention: convention, i2sOrder: target == .gguf ? gguf.i2sOrder : nil,
       keepsRotation: !unfolds)
+    options.isTrial = true
+    return options
   }
 }
 

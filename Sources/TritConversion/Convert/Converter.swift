@@ -152,6 +152,7 @@ package struct ConvertWorkflow: Sendable {
     request.plannedDense = Set(
       plan.tensors.filter { !$0.becomesTernary && !$0.isTernaryCopy }.map { ExactString($0.source.name) })
     request.parts = plan.provedParts
+    if let denied = ConvertWorkflow.deniedScales(output, plan, source) { throw denied }
     // The values are compared with the source's below, which were looked at on the way.
     let isKnown = self.request.quantize.isEmpty || (try? plan.survey.description.get()) != nil
     if !isPart, isKnown,

@@ -40,8 +40,8 @@ package enum OutputPlace {
         throw TensorIOError(.overlapsInput(input: source, detail: detail), path: place)
       }
     }
-    if FileSystem.kindWithoutFollowing(place) != nil, !replaces {
-      throw TensorIOError(.alreadyExists, path: place)
+    if let kind = FileSystem.kindWithoutFollowing(place), !replaces {
+      throw StagedOutput.taken(place, by: kind)
     }
   }
 

@@ -106,6 +106,8 @@ extension Planner {
     return findings.filter { finding in
       switch finding.rule {
       case .noTokenizer where told.contains(GGUFPlanner.noTokenizerWarning): false
+      // Whoever says what scales mean has it written: there is nothing to warn of.
+      case .quantization where finding.isMendedByConversion && source.manifest.scaleFinding.isChosen: false
       case .mixedForms where finding.severity == .warning:
         !told.contains { $0.contains(Planner.denseInPacked) }
       default: !told.contains(where: finding.isTold)

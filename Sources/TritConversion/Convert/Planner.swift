@@ -25,8 +25,8 @@ package struct Planner {
     self.request = request
     var chosen: (any Architecture)?
     if let name = request.architecture {
-      let field: JSONObject = ["architectures": .array([.string(name)])]
-      chosen = try ArchitectureRegistry.architecture(of: field, file: "--architecture")
+      chosen = ArchitectureRegistry.architecture(typed: name)
+      if chosen == nil { throw ModelError(.unknownClass(name), file: source.manifest.path) }
     } else if let configuration = source.manifest.configuration, request.quantize.isEmpty {
       let file = FileSystem.join(source.manifest.path, "config.json")
       chosen = try ArchitectureRegistry.architecture(of: configuration, file: file)
@@ -36,7 +36,23 @@ package struct Planner {
     denseType = try request.denseType?.dtype ?? Planner.usualDenseType(of: source, request, survey, sampler)
   }
 
-  package func plan() throws -> ConversionPlan { try ScaleRoom.naming(source, survey, request) { try made() } }
+  package func plan() throws -> ConversionPlan {
+    do {
+      return try ScaleRoom.naming(source, survey, request) { try made() }
+    } catch let error as ModelError where error.kind.isOfInventory {
+      throw cause(of: error) ?? error
+    }
+  }
+
+  /// Why tensors are not those of the model, where the configuration and the files are not to blame.
+  private func cause(of error: ModelError) -> WorkflowError? {
+    if let part = source.manifest.loneShard {
+      return WorkflowError(.loneShard(number: part.number, of: part.count), file: source.manifest.path)
+    }
+    return request.architecture.map { name in
+      WorkflowError(.otherClass(name, detail: error.kind.summary), location: error.location)
+    }
+  }
 
   private func made() throws -> ConversionPlan {
     try (source as? GGUFModelView)?.checkHasTensors()
@@ -97,6 +113,7 @@ package struct Planner {
       try GGUFUnpacking(view, request.target, convention, denseType, sampler).adapt(&tensors, &warnings)
     }
     if request.target == .mlx { try fitGroups(&tensors, &warnings) }
+    try checkScales(tensors, convention)
     return tensors
   }
 
@@ -238,10 +255,7 @@ package struct Planner {
       }
       guard tensor.shape.isMatrix, dtype.isFloatWeight else {
         guard forced else { return copy() }
-        let found = tensor.shape.isMatrix ? dtype.rawValue : "a tensor of shape \(tensor.shape)"
-        throw WorkflowError(
-          .unsupportedEncoding(found: found, wanted: "a matrix of BF16, F16, F32 or F64"), file: file,
-          tensor: tensor.name)
+        throw WorkflowError(.notQuantizable(tensor), file: file, tensor: tensor.name)
       }
       if request.target == .dense { return dense(.snap, request.denseType?.dtype ?? .bf16) }
       if request.target == .trainable { return try restored(tensor, role, file: file) }

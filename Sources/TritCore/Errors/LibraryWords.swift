@@ -17,8 +17,9 @@ package enum LibraryWords {
   package static let members = [
     "--against-mode": "referenceOptions.mode", "--against-projections": "referenceOptions.projections",
     "--architecture": "architecture", "--chat": "conversation", "--follow-links": "OpenOptions.followsLinks",
-    "--force": "replaces", "--gguf-pre": "gguf.preTokenizer", "--keep": "keep", "--kernels": "RunOptions.kernels",
-    "--layout": "gguf.weights", "--messages": "conversation", "--output-scale": "outputConvention",
+    "--force": "replaces", "--gguf-pre": "gguf.preTokenizer", "--i2s-order": "OpenOptions.i2sOrder", "--keep": "keep",
+    "--kernels": "RunOptions.kernels", "--layout": "gguf.weights", "--messages": "conversation",
+    "--output-scale": "outputConvention",
     "--quantize": "quantize", "--quantizer": "quantizer", "--run": "scoresText",
     "--scale-convention": "OpenOptions.scaleConvention", "--unfold": "unfolds",
   ]

@@ -189,9 +189,15 @@ package final class StagedOutput: Sendable {
     StagedOutput.remove(aside)
   }
 
+  /// Why nothing is put in a place that holds something; what --force would not replace is named as what it is.
+  package static func taken(_ target: String, by existing: FileKind) -> TensorIOError {
+    TensorIOError(
+      existing == .other ? .isOfAnotherKind(found: existing.name, wanted: "an output") : .alreadyExists, path: target)
+  }
+
   private static func checkReplaceable(_ target: String, kind: Kind, replacing: Bool) throws(TensorIOError) {
     guard let existing = FileSystem.kindWithoutFollowing(target) else { return }
-    guard replacing else { throw TensorIOError(.alreadyExists, path: target) }
+    guard replacing else { throw StagedOutput.taken(target, by: existing) }
     switch (kind, existing) {
     case (.file, .folder), (.file, .other):
       throw TensorIOError(.isOfAnotherKind(found: existing.name, wanted: "a file"), path: target)

@@ -128,7 +128,7 @@ private struct OpenedModel {
 
   init(_ request: GenerateRequest) throws {
     source = try ModelOpener.toRun(request.path, request.options.open)
-    tokenizer = try Tokenizer(of: source)
+    tokenizer = try Tokenizer(toRun: source)
     chatTemplate = try ChatTemplateFinding(of: source)
   }
 }

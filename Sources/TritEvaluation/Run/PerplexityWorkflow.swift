@@ -54,7 +54,7 @@ package struct PerplexityWorkflow: Sendable {
     let start = Platform.monotonicSeconds
     let source = try ModelOpener.toRun(request.path, request.options.open)
     // Before weights are loaded, which takes its time.
-    let tokenizer = try Tokenizer(of: source)
+    let tokenizer = try Tokenizer(toRun: source)
     let runnable = try RunnableModel(source, request.options, engine: request.options.engine())
     let name = request.text.name
     var ids = try tokenizer.encode(fileAt: name, try request.text.bytes(), addSpecialTokens: false)

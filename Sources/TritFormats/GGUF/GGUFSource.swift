@@ -24,7 +24,7 @@ package final class GGUFSource: FilesOfTensors {
       inputs.append(file)
     }
     try GGUFSplit.check(headers, paths)
-    let order = options.i2sOrder ?? GGUFSource.recordedOrder(headers[0])
+    let (stated, order) = GGUFSource.order(headers[0], options)
     let meanings = try GGUFTypeMeanings(
       zip(headers, inputs).map { (header: $0, file: $1) }, choices: options.ggmlTypes)
     var tensors: [TensorDescriptor] = []
@@ -41,6 +41,7 @@ package final class GGUFSource: FilesOfTensors {
       // The table of a whole file is taken over as it is; one that grows takes up to twice its size.
       if tensors.isEmpty { tensors = own } else { tensors += own }
     }
+    try I2SOrder.check(options, stated: stated, tensors, file: paths[0])
     files = inputs
     let entries = headers[0].entries
     for key in headers.flatMap(\.repaired) { notes.append("the text of '\(printable(key))' is not UTF-8 throughout") }
@@ -100,7 +101,7 @@ package final class GGUFSource: FilesOfTensors {
     ]
     if ternary.contains(where: { $0.encoding.name.hasPrefix("I2_S") }) {
       let detail: String
-      if let order = options.i2sOrder {
+      if let order = options.i2sOrder, !options.orderIsOfOutput || recordedOrder(header) == nil {
         detail = "I2_S byte order \(order.rawValue): chosen on the command line"
       } else if let order = recordedOrder(header) {
         detail = "I2_S byte order \(order.rawValue): recorded in the file by the program that wrote it"
@@ -114,6 +115,12 @@ package final class GGUFSource: FilesOfTensors {
 
   /// Key under which this program records the byte order it wrote.
   package static let i2sOrderKey = "tritsmith.i2s_order"
+
+  /// The byte order a file states, and the one it is read in; nil where nothing says one.
+  private static func order(_ header: GGUFHeader, _ options: OpenOptions) -> (stated: I2SOrder?, read: I2SOrder?) {
+    let stated = recordedOrder(header)
+    return (stated, options.orderIsOfOutput ? stated ?? options.i2sOrder : options.i2sOrder ?? stated)
+  }
 
   private static func recordedOrder(_ header: GGUFHeader) -> I2SOrder? {
     header.value(i2sOrderKey)?.string.flatMap(I2SOrder.init(rawValue:))

@@ -29,7 +29,7 @@ extension PackedInterpretation {
   ///   - readScalar: the bytes of a small tensor.
   init(
     stored: [TensorDescriptor], configuration: JSONObject?, configurationFile: String, recorded: ScaleConvention?,
-    override: ScaleConvention?, files: [ManifestFile], readScalar: (TensorDescriptor) throws -> [UInt8]
+    options: OpenOptions, files: [ManifestFile], readScalar: (TensorDescriptor) throws -> [UInt8]
   ) throws {
     let byName = Dictionary(stored.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
     var result: [TensorDescriptor] = []
@@ -63,7 +63,8 @@ extension PackedInterpretation {
     }
     finding = try PackedInterpretation.convention(
       of: Array(scales.values), configuration: configuration, file: configurationFile, recorded: recorded,
-      override: override)
+      override: options.scaleConvention)
+    try finding.check(options, configurationFile: configurationFile, weightsFile: files.first?.path)
     for index in result.indices where result[index].scale != nil {
       result[index].scale?.convention = finding.convention
     }
@@ -162,7 +163,7 @@ extension PackedInterpretation {
         ScaleEvidence(
           origin: .container, convention: recorded, detail: "the recipe in the file says \(recorded.rawValue)"))
     }
-    evidence.append(magnitude(scales))
+    evidence.append(.magnitude(of: scales))
     if let override {
       evidence.append(ScaleEvidence(origin: .option, convention: override, detail: "chosen on the command line"))
       return ScaleFinding(convention: override, evidence: evidence)
@@ -170,9 +171,11 @@ extension PackedInterpretation {
     let finding = ScaleFinding(convention: quantization?.linearClass.convention ?? recorded, evidence: evidence)
     return finding.isConflicting ? ScaleFinding(convention: nil, evidence: evidence) : finding
   }
+}
 
-  /// An absmean is below 1 in real models and its inverse above.
-  private static func magnitude(_ scales: [Float]) -> ScaleEvidence {
+extension ScaleEvidence {
+  /// What the numbers say themselves: an absmean is below 1 in real models and its inverse above.
+  package static func magnitude(of scales: [Float]) -> ScaleEvidence {
     let nonzero = scales.filter { $0 > 0 }
     let low = nonzero.min() ?? 0
     let high = nonzero.max() ?? 0

@@ -8,6 +8,7 @@ package final class SafetensorsSource: FilesOfTensors {
   let files: [InputFile]
   private let folder: ModelFolder?
   private let scales: [ExactString: Float]
+  private let scaleOption: String?
 
   /// Opens a file, a folder, or an index.
   package convenience init(path: String, options: OpenOptions = OpenOptions()) throws {
@@ -40,12 +41,13 @@ package final class SafetensorsSource: FilesOfTensors {
         ? stored
         : stored.filter { mlx.weights[ExactString($0.name)] == nil && !mlx.parts.contains(ExactString($0.name)) },
       configuration: folder.configuration, configurationFile: configurationFile,
-      recorded: SafetensorsSource.recordedConvention(shards.metadata), override: options.scaleConvention,
+      recorded: SafetensorsSource.recordedConvention(shards.metadata), options: options,
       files: shards.manifestFiles
     ) { tensor in try shards.bytes(of: tensor, 0..<tensor.location.byteCount) }
     files = shards.files
     self.folder = folder
     scales = interpretation.scales
+    scaleOption = options.scaleOption
     manifest = ModelManifest(
       format: SafetensorsFormat.id, path: path, files: shards.manifestFiles,
       tensors: SafetensorsSource.joined(stored, mlx, interpretation), metadata: shards.metadata,
@@ -151,7 +153,9 @@ package final class SafetensorsSource: FilesOfTensors {
       let finding = manifest.scaleFinding
       let detail = finding.evidence.map(\.detail).joined(separator: "; ")
       throw FormatError(
-        finding.isConflicting ? .conflictingScaleConvention(detail: detail) : .unknownScaleConvention(hint: detail),
+        finding.isConflicting
+          ? .conflictingScaleConvention(detail: detail, option: scaleOption)
+          : .unknownScaleConvention(hint: detail, option: scaleOption),
         file: file, tensor: descriptor.name)
     }
     return TernaryScale(stored: stored, storage: descriptor.storage, convention: convention)

@@ -361,13 +361,7 @@ extension InspectResult {
   private static let shardEnding = ".safetensors"
 
   /// Which part of a model a lone file is; nil for a whole one.
-  var part: NumberedPart? {
-    guard manifest.format == SafetensorsFormat.id, manifest.files.count == 1, let file = manifest.files.first else {
-      return nil
-    }
-    let part = NumberedPart(FileSystem.name(of: file.path), ending: InspectResult.shardEnding)
-    return part.flatMap { $0.count > 1 ? $0 : nil }
-  }
+  var part: NumberedPart? { manifest.loneShard }
 
   /// The path that opens the model again: a folder with other models beside is told by its configuration.
   private var place: String {

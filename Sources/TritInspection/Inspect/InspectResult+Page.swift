@@ -114,6 +114,7 @@ extension InspectResult {
       odd.append(
         "The meaning of stored scales is \(finding.isConflicting ? "contradicted by the evidence" : "not known")")
     }
+    if let doubt = finding.doubt { odd.append("The meaning of stored scales is doubtful: \(doubt)") }
     if survey.className == nil {
       let named = manifest.entry(GGUFDescription.architectureKey)?.string
       odd.append(

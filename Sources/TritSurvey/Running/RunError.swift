@@ -104,7 +104,7 @@ package enum RunErrorKind: PlacedDiagnosticKind {
   }
 
   /// Commands whose input need not be text; 'run' takes no other.
-  private static let ids = "validate, logits and gap take token ids instead of text"
+  private static let ids = "validate, logits and gap take token ids instead of text, where they know the model's class"
 
   package func category(at location: ErrorLocation) -> ErrorCategory {
     switch self {

@@ -34,11 +34,11 @@ public enum TokenInput: Sendable, Equatable {
     for input in inputs {
       switch input {
       case .text, .textFile:
-        let loaded = try tokenizer ?? Tokenizer(of: source)
+        let loaded = try tokenizer ?? Tokenizer(toRun: source)
         tokenizer = loaded
         result.append(try loaded.prompt(try input.text()))
       case .chat, .messages:
-        let loaded = try tokenizer ?? Tokenizer(of: source)
+        let loaded = try tokenizer ?? Tokenizer(toRun: source)
         tokenizer = loaded
         let messages = try input.conversation() ?? []
         result.append(try loaded.ids(of: messages, ChatTemplate(of: source), ending, file: input.messagesFile))

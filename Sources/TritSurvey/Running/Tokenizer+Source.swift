@@ -41,6 +41,21 @@ extension Tokenizer {
   }
 }
 
+extension Tokenizer {
+  /// The tokenizer of a model that is to be run.
+  ///
+  /// - Throws: `ModelError` for a class that is not known, before its tokenizer is blamed; what `init(of:)` throws.
+  package init(toRun source: any TensorSource) throws {
+    let configuration = source.manifest.configuration
+    // Of a GGUF file the configuration was made for a class that is known.
+    if !(source is GGUFModelView), let configuration, ArchitectureRegistry.className(in: configuration) != nil {
+      let file = FileSystem.join(source.manifest.path, "config.json")
+      _ = try ArchitectureRegistry.architecture(of: configuration, file: file)
+    }
+    try self.init(of: source)
+  }
+}
+
 extension ModelManifest {
   package static let sentencePieceFile = "tokenizer.model"
 

@@ -34,14 +34,16 @@ package struct I2SOrderProbe {
     let suspects = differing.filter { view.order(of: $0) != nil }.prefix(I2SOrderProbe.tensorLimit)
     guard let first = suspects.first, let current = view.order(of: first) else { return nil }
     let now = try agreement(suspects, in: source)
+    let isStated = view.manifest.metadata.contains { $0.key == GGUFSource.i2sOrderKey }
     for order in I2SOrder.allCases where order != current {
-      guard let again = try? ModelOpener.open(source.manifest.path, OpenOptions(i2sOrder: order), hasCompanions: false)
-      else { continue }
+      var options = OpenOptions(i2sOrder: order)
+      options.isTrial = true
+      guard let again = try? ModelOpener.open(source.manifest.path, options, hasCompanions: false) else { continue }
       let share = try agreement(suspects, in: again)
       guard share >= I2SOrderProbe.certainty, share > now else { continue }
       return "the byte order of '\(printable(source.manifest.path))' is probably \(order.rawValue): read so, "
         + "\(percent(share)) of the trits looked at agree, in \(current.rawValue) \(percent(now)) "
-        + "(--i2s-order \(order.rawValue))"
+        + (isStated ? "(its key \(GGUFSource.i2sOrderKey) is wrong)" : "(--i2s-order \(order.rawValue))")
     }
     return nil
   }

@@ -81,10 +81,11 @@ package enum ModelOpener {
 }
 
 extension OpenOptions {
-  /// The same meaning of numbers, files got at as `other` says.
+  /// The same meaning of numbers, files got at as `other` says: of a model that no option says anything of.
   package func reading(like other: OpenOptions) -> OpenOptions {
     var result = self
     (result.access, result.followsLinks) = (other.access, other.followsLinks)
+    result.scaleOption = nil
     return result
   }
 

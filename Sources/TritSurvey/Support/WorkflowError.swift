@@ -25,10 +25,20 @@ package enum WorkflowErrorKind: DiagnosticKind {
   /// Another tensor has the name a scale must have.
   case scaleNameTaken(String)
   case mixedConventions
+  /// Scales whose numbers speak against what a folder would say of them.
+  case scalesDenied(ScaleConvention, numbers: String, from: ScaleOrigin)
   case keepsConvention(ScaleConvention)
   case unusableScale(Float)
   case latentsOverflow(mean: Float)
   case noConfiguration(String)
+  /// Of a form whose header holds the model's settings.
+  case noSettings(String)
+  /// Of a tensor that was named to become ternary.
+  case noMatrix(shape: String)
+  /// A file that is one of several of a model, opened alone.
+  case loneShard(number: Int, of: Int)
+  /// Tensors that are not those of the class that was asked for.
+  case otherClass(String, detail: String)
   case nothingToQuantize
   case nothingToRestore(kind: String)
   case globWithoutMatch(String)
@@ -93,12 +103,17 @@ package enum WorkflowErrorKind: DiagnosticKind {
       "a packed tensor of this output format has a name that ends in '.weight', and its scale is found by it"
     case .scaleNameTaken(let name): "its scale would be '\(printable(name))', which is another tensor"
     case .mixedConventions: "some tensors multiply by their scale, others divide; one configuration cannot say both"
+    case .scalesDenied(let convention, let numbers, _):
+      "the folder would say \(convention.rawValue), and \(numbers): readers refuse such a contradiction"
     case .keepsConvention(let convention):
       "its scales \(convention.rawValue); turning them round would round them, so packed scales keep their meaning"
     case .unusableScale(let value): "its scale would be \(value), which nothing can be divided by"
     case .latentsOverflow(let mean):
       "latents with a mean magnitude of \(mean) would be larger than the largest bfloat16 number"
-    case .noConfiguration(let why): "there is no config.json, \(why)"
+    case .noConfiguration(let why), .noSettings(let why): "there is no config.json, \(why)"
+    case .noMatrix(let shape): "is a tensor of shape \(shape), and only matrices become ternary"
+    case .loneShard(let number, let count): "this is shard \(number) of \(count) of a model, without the others"
+    case .otherClass(let name, let detail): "these are not the tensors of \(printable(name)): \(detail)"
     case .nothingToQuantize: "no tensor would be ternary in the output"
     case .nothingToRestore(let kind): "there are no trits to make latents of: the weights are \(kind)"
     case .globWithoutMatch(let glob): "the pattern '\(printable(glob))' matches no tensor"
@@ -172,6 +187,11 @@ package enum WorkflowErrorKind: DiagnosticKind {
         + "and group"
     case .roundsInputs: "write --to tritpack, --to gguf, --to mlx or --to dense, which take inputs as the model does"
     case .nameCannotBePacked, .scaleNameTaken: "leave it dense, or write TritPack, which takes any name"
+    case .scalesDenied(_, _, let origin): origin.remedy
+    case .noSettings: "put the config.json of the model beside its weights"
+    case .noMatrix: "leave it out: give --quantize a pattern that matches matrices alone"
+    case .loneShard: "name the folder that holds them all, or the index"
+    case .otherClass: "name the class whose tensors these are, or leave --architecture out"
     case .keepsConvention: "leave --output-scale out, or convert from the latent weights"
     case .partlyTernary(.some):
       "where that is damage, fetch the model again; else say what it is: --keep leaves it an ordinary matrix, --quantize "
@@ -238,7 +258,8 @@ package enum WorkflowErrorKind: DiagnosticKind {
       .recipeNeedsDense, .recipeQuantizesAll, .rotatedWeights, .rotatedTensorLeftOut, .notRotated, .unfoldsToDense:
       .misuse
     case .globWithoutMatch, .globOfSeveral, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly,
-      .roundsInputs, .nameCannotBePacked, .scaleNameTaken, .nothingToQuantize, .nothingToRestore:
+      .roundsInputs, .nameCannotBePacked, .scaleNameTaken, .nothingToQuantize, .nothingToRestore,
+      .scalesDenied(_, _, from: .option), .noMatrix, .loneShard, .otherClass:
       .misuse
     default: .malformedInput
     }
@@ -251,6 +272,13 @@ extension WorkflowErrorKind {
     let name = tensor.encoding.name
     return tensor.unreadReason.map { .unreadType(name, reason: $0) }
       ?? .unsupportedEncoding(found: name, wanted: "a type that can be read")
+  }
+
+  /// Of a tensor that was named to become ternary and cannot.
+  package static func notQuantizable(_ tensor: TensorDescriptor) -> WorkflowErrorKind {
+    tensor.shape.isMatrix
+      ? .unsupportedEncoding(found: tensor.encoding.name, wanted: "a matrix of BF16, F16, F32 or F64")
+      : .noMatrix(shape: "\(tensor.shape)")
   }
 
   /// What may hold scales that a layout does not, for a remedy: forms with smaller groups.

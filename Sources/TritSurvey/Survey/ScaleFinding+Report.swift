@@ -9,7 +9,15 @@ extension ScaleFinding {
   package func checked(_ path: String) throws(FormatError) -> ScaleFinding {
     guard convention == nil, isConflicting else { return self }
     throw FormatError(
-      .conflictingScaleConvention(detail: evidence.map(\.detail).joined(separator: "; ")), file: path)
+      .conflictingScaleConvention(
+        detail: evidence.map(\.detail).joined(separator: "; "), option: OpenOptions.usualScaleOption), file: path)
+  }
+
+  /// What speaks against the convention the user chose, in a sentence; nil where nothing does.
+  package var doubt: String? {
+    guard isChosen, let convention else { return nil }
+    let against = evidence.filter { $0.convention.map { $0 != convention } ?? false }.map(\.detail)
+    return against.isEmpty ? nil : "the option says \(convention.rawValue), and " + against.joined(separator: "; ")
   }
 
   /// The convention and a line for each piece of evidence; empty when there is no packed tensor.

@@ -43,6 +43,7 @@ package struct ScaleProof: Sendable {
     // The stored numbers can be read only under some meaning; which one does not matter here.
     var options = open
     options.scaleConvention = .multiply
+    options.isTrial = true
     let source = try ModelOpener.open(path, options, hasCompanions: true)
     guard !source.manifest.scaleFinding.evidence.isEmpty else { return [] }
     var result: [ScaleEvidence] = []
@@ -158,6 +159,7 @@ package struct ScaleProof: Sendable {
   private func trial(_ path: String, _ open: OpenOptions, _ convention: ScaleConvention) throws -> Trial {
     var options = RunOptions(mode: .fast, kernels: kernels, threads: threads, open: open)
     options.open.scaleConvention = convention
+    options.open.isTrial = true
     let source = try ModelOpener.open(path, options.open, hasCompanions: true)
     let model = try RunnableModel(source, options, engine: options.engine())
     let vocabulary = model.model.configuration.vocabularySize

@@ -115,9 +115,20 @@ struct ConfigurationCheck {
       default: true
       }
     }
-    let one = ConfigurationCheck.oneSize(findings)
-    let others = one == nil ? findings : findings.filter { if case .shape = $0 { false } else { true } }
-    return [one].compactMap { $0 } + others.map(ConfigurationCheck.finding) + unread
+    // What other shards hold is no fault of the model.
+    let own = manifest.loneShard == nil ? findings : findings.filter { !$0.isAbsence }
+    var result: [CheckFinding] = []
+    if let part = manifest.loneShard, own.count < findings.count {
+      result.append(
+        CheckFinding(
+          .missingTensor, FileSystem.name(of: manifest.path),
+          "this is shard \(part.number) of \(part.count) of a model, without the others: name the folder that holds them all"
+        ))
+    }
+    let one = ConfigurationCheck.oneSize(own)
+    if let one { result.append(one) }
+    let others = one == nil ? own : own.filter { if case .shape = $0 { false } else { true } }
+    return result + others.map(ConfigurationCheck.finding) + unread
   }
 
   /// One wrong size that many tensors show: their shapes differ in one number, and in the same. Nil for other shapes.
@@ -168,7 +179,7 @@ struct ConfigurationCheck {
     let key = "quantization_config"
     let contradiction = ConfigurationCheck.contradiction(source, quantization: survey.quantization)
     guard let quantization = survey.quantization else {
-      return contradiction.map { [ConfigurationCheck.unsaid($0, key)] } ?? []
+      return contradiction.map { [unsaid($0, key)] } ?? []
     }
     let named = manifest.tensors.filter {
       $0.encoding.isTernary
@@ -189,9 +200,10 @@ struct ConfigurationCheck {
   }
 
   /// Packed tensors of which the configuration says nothing: whoever says what their scales mean has it written.
-  private static func unsaid(_ contradiction: String, _ key: String) -> CheckFinding {
+  private func unsaid(_ contradiction: String, _ key: String) -> CheckFinding {
+    let option = manifest.scaleFinding.isChosen ? "" : " with --scale-convention"
     var finding = CheckFinding(
-      .quantization, key, contradiction + "; a conversion with --scale-convention writes it where it is needed")
+      .quantization, key, contradiction + "; a conversion\(option) writes it where it is needed")
     finding.isMendedByConversion = true
     return finding
   }
@@ -240,5 +252,15 @@ struct ConfigurationCheck {
     return [
       CheckFinding(.dtype, key, "says \(name), '\(printable(embedding.name))' is \(found.rawValue)")
     ]
+  }
+}
+
+extension TensorInventory.Finding {
+  /// Whether it is about tensors that are not there.
+  fileprivate var isAbsence: Bool {
+    switch self {
+    case .missing, .missingLayers, .moreMissing: true
+    case .shape, .type, .unused, .wrapped, .adapter: false
+    }
   }
 }

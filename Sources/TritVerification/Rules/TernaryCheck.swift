@@ -69,6 +69,7 @@ package struct TernaryCheck {
           (scales.isConflicting ? "the evidence conflicts: " : "nothing states it: ") + evidence
             + "; --scale-convention says it"))
     }
+    if let doubt = scales.doubt { findings.append(CheckFinding(.conventionUnknown, "", doubt, severity: .warning)) }
     return findings
   }
 
@@ -176,7 +177,10 @@ package struct TernaryCheck {
       found.withLock { $0[index] = (finding, singles) }
     }
     let all = found.withLock { $0 }
-    return all.compactMap(\.finding) + SingleScales(all.map(\.singles)).outliers
+    let singles = SingleScales(all.map(\.singles))
+    // Of a folder the configuration is held against the numbers when it is opened.
+    let inverted = source.manifest.format == SafetensorsFormat.id ? nil : singles.inverted
+    return all.compactMap(\.finding) + singles.outliers + [inverted].compactMap { $0 }
   }
 
   /// What is wrong with the scales of one tensor; one that is alone is kept to be held against the others.
@@ -241,6 +245,17 @@ package struct SingleScales {
 
   /// A scale this many times the median of its kind, or less than its inverse, is an outlier.
   private static let outlier = 4.0
+
+  /// Said of multipliers that are all above 1: a mean of |w| is below in real models.
+  fileprivate var inverted: CheckFinding? {
+    let values = byKind.values.joined().map(\.value)
+    guard values.count >= 3, let low = values.min(), let high = values.max(), low > 1 else { return nil }
+    let range = [low, high].map { NumberText.significant($0, digits: 4) }.joined(separator: " to ")
+    return CheckFinding(
+      .conventionUnknown, "",
+      "trits are multiplied by \(range), all above 1 as the inverse of a scale is: a wrong --scale-convention leaves that",
+      severity: .warning)
+  }
 
   package var outliers: [CheckFinding] {
     var findings: [CheckFinding] = []

@@ -52,7 +52,7 @@ struct Apply: ParsableCommand {
     try reporting {
       let base = try machine.model(base)
       var request = ApplyRequest(base: base, patch: patch, output: output)
-      request.openBase = machine.open(baseScale, nil)
+      request.openBase = machine.open(baseScale, scaleOption: "--base-scale")
       request.replaces = force
       if let to {
         var conversion = ConversionRequest(input: base, output: output, target: to.target)

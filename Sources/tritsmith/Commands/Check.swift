@@ -39,7 +39,7 @@ struct Check: ParsableCommand {
   @Option(help: "Meaning of stored scales, where the files do not state it.")
   var scaleConvention: ScaleConvention?
 
-  @Option(help: ArgumentHelp("Byte order of I2_S; a GGUF file does not state it.", isDetail: true))
+  @Option(help: ArgumentHelp("Byte order of I2_S, where a GGUF file does not state it.", isDetail: true))
   var i2sOrder: I2SOrder?
 
   @Option(help: .preTokenizer)
@@ -50,7 +50,8 @@ struct Check: ParsableCommand {
 
   func run() throws {
     let passed = try reporting {
-      let options = machine.open(scaleConvention, i2sOrder, preTokenizer: ggufPre?.name)
+      let options = machine.open(
+        scaleConvention, i2sOrder, preTokenizer: ggufPre?.name, scaleOption: OpenOptions.usualScaleOption)
       let request = CheckRequest(
         path: try machine.model(path), open: options, isStrict: strict, scoresText: scoresText,
         sibling: try sibling.map { try machine.model($0) })

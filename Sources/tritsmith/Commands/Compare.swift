@@ -43,7 +43,7 @@ struct Compare: ParsableCommand {
   @Option(help: "Meaning of the second model's scales, where its files do not state it.")
   var secondScale: ScaleConvention?
 
-  @Option(help: ArgumentHelp("Byte order of I2_S; GGUF files do not state it.", isDetail: true))
+  @Option(help: ArgumentHelp("Byte order of I2_S, where a GGUF file does not state it.", isDetail: true))
   var i2sOrder: I2SOrder?
 
   @Option(help: .preTokenizer)
@@ -60,12 +60,13 @@ struct Compare: ParsableCommand {
   func run() throws {
     let isSame = try reporting {
       let work = try machine.work()
-      func options(_ convention: ScaleConvention?) -> OpenOptions {
-        machine.open(convention, i2sOrder, preTokenizer: ggufPre?.name)
+      func options(_ convention: ScaleConvention?, _ scaleOption: String) -> OpenOptions {
+        machine.open(convention, i2sOrder, preTokenizer: ggufPre?.name, scaleOption: scaleOption)
       }
       var hints: [String] = []
       let models = try ModelOpener.openPair(
-        (machine.model(first), options(firstScale)), (machine.model(second), options(secondScale)), hints: &hints)
+        (machine.model(first), options(firstScale, "--first-scale")),
+        (machine.model(second), options(secondScale, "--second-scale")), hints: &hints)
       for source in [models.0, models.1] { try source.checkIntegrity(work.parallelism, work.progress) }
       let workflow = CompareWorkflow(
         first: models.0, second: models.1, request: CompareRequest(isExact: exact, limit: limit, parts: parts.needed),

@@ -40,7 +40,7 @@ struct GGUFArguments: ParsableArguments {
   @Option(help: "Type of embeddings and head; by default the type they have, which loses nothing.")
   var embeddings: GGUFEmbeddingType?
 
-  @Option(help: "Byte order of I2_S, of input or output; files do not state it, group128 is usual.")
+  @Option(help: "Byte order of I2_S in the output, and in an input that does not state it.")
   var i2sOrder: I2SOrder?
 
   @Flag(help: "Where a layout has no room for all scales, keep the trits and each block's largest scale.")
@@ -304,7 +304,10 @@ struct Convert: ParsableCommand {
     if certificate != nil, dryRun { throw ValidationError("--dry-run writes nothing, so no --certificate either") }
     guard shards.carriesOut else {
       let missing = input == nil ? "<input>" : output == nil ? "<output>" : nil
-      if let missing { throw ValidationError("missing '\(missing)'") }
+      if let missing {
+        let steps = "; --worker <i/n> or --finish carries a plan out"
+        throw ValidationError("missing '\(missing)'" + (shards.plan == nil ? "" : steps))
+      }
       guard target != nil else {
         let forms = ConversionTarget.allowedArguments.joined(separator: ", ")
         throw ValidationError(
@@ -341,7 +344,8 @@ struct Convert: ParsableCommand {
 
   private func request(_ target: ConversionTarget) throws -> ConversionRequest {
     var request = ConversionRequest(input: try machine.model(input ?? ""), output: output ?? "", target: target)
-    request.open = machine.open(scaleConvention, gguf.i2sOrder, preTokenizer: gguf.ggufPre?.name)
+    request.open = machine.open(
+      scaleConvention, gguf.i2sOrder, preTokenizer: gguf.ggufPre?.name, scaleOption: OpenOptions.usualScaleOption)
     request.quantizer = quantizing.quantizer?.id ?? arithmetic?.quantizer
     request.calibration = quantizing.request
     request.forcesQuantizer = forceQuantizer

@@ -45,14 +45,15 @@ struct Diff: ParsableCommand {
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
   func validate() throws {
+    try OutputName.check(output, "diff", writes: "a patch", ending: "tritdiff")
     try ValidationError.check("--level", level, in: 1...19)
   }
 
   func run() throws {
     try reporting {
       var request = DiffRequest(base: try machine.model(base), target: try machine.model(target), output: output)
-      request.openBase = machine.open(baseScale, nil)
-      request.openTarget = machine.open(targetScale, nil)
+      request.openBase = machine.open(baseScale, scaleOption: "--base-scale")
+      request.openTarget = machine.open(targetScale, scaleOption: "--target-scale")
       request.level = level
       request.replaces = force
       printing.print(try DiffWorkflow(request, work: machine.work()).run().report, quietly: machine.quiet)

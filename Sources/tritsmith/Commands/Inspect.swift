@@ -58,7 +58,7 @@ struct Inspect: ParsableCommand {
       "Prove the meaning of scales by running the model in both. Exit code 1 when undecided.", isDetail: true))
   var proveScale = false
 
-  @Option(help: ArgumentHelp("Byte order of I2_S; a GGUF file does not state it.", isDetail: true))
+  @Option(help: ArgumentHelp("Byte order of I2_S, where a GGUF file does not state it.", isDetail: true))
   var i2sOrder: I2SOrder?
 
   @Option(
@@ -95,7 +95,7 @@ struct Inspect: ParsableCommand {
       request.statistics = stats
       request.pictures = page.isWanted
       request.tensors = tensors.map { Glob($0) }
-      request.open = machine.open(scaleConvention, i2sOrder)
+      request.open = machine.open(scaleConvention, i2sOrder, scaleOption: OpenOptions.usualScaleOption)
       request.proof = proof(sibling)
       if PatchSummary.matches(path) {
         let file = try page.prepare(reading: [path])
@@ -135,7 +135,9 @@ struct Inspect: ParsableCommand {
       throw ValidationError("values are no text for a terminal; name a file, or send them to a program")
     }
     let workflow = TensorValuesWorkflow(
-      path: path, tensor: Glob(tensors[0]), open: machine.open(scaleConvention, i2sOrder), work: try machine.work())
+      path: path, tensor: Glob(tensors[0]),
+      open: machine.open(scaleConvention, i2sOrder, scaleOption: OpenOptions.usualScaleOption),
+      work: try machine.work())
     if isStream {
       _ = try workflow.stream { try StandardOutput.shared.write(bytes: $0) }
     } else {

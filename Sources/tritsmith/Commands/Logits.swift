@@ -43,6 +43,10 @@ struct Logits: ParsableCommand {
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Running") var running: RunningOptions
 
+  func validate() throws {
+    try OutputName.check(output, "logits", writes: "a safetensors file", ending: "safetensors")
+  }
+
   func run() throws {
     try reporting {
       var request = LogitsRequest(path: try running.model(model), inputs: try prompts.inputs(), output: output)

@@ -4,6 +4,7 @@ import CommandLineKit
 import TritCore
 import TritFormats
 import TritMerge
+import TritSurvey
 
 struct Merge: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -39,6 +40,7 @@ struct Merge: ParsableCommand {
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
   func validate() throws {
+    try ConversionTarget.dense.checkName(output, asked: "merge")
     if let maxShardSize, maxShardSize.bytes == 0 { throw ValidationError("--max-shard-size must be above 0") }
   }
 

@@ -235,12 +235,16 @@ struct MachineOptions: ParsableArguments {
     try ValidationError.check("--threads", threads, in: 0...256)
   }
 
+  /// - Parameter scaleOption: the option of the command that says what this model's scales mean; nil where it has none.
   func open(
-    _ scaleConvention: ScaleConvention? = nil, _ i2sOrder: I2SOrder? = nil, preTokenizer: String? = nil
+    _ scaleConvention: ScaleConvention? = nil, _ i2sOrder: I2SOrder? = nil, preTokenizer: String? = nil,
+    scaleOption: String? = nil
   ) -> OpenOptions {
-    OpenOptions(
+    var options = OpenOptions(
       access: mmap ? .mapped : .buffered, scaleConvention: scaleConvention, i2sOrder: i2sOrder,
       preTokenizer: preTokenizer, ggmlTypes: ggufType, followsLinks: followLinks)
+    options.scaleOption = scaleOption
+    return options
   }
 
   func work() throws -> WorkOptions {

@@ -84,13 +84,30 @@ struct TargetName: ExpressibleByArgument, Equatable {
 }
 
 extension ConversionTarget {
-  /// Refuses a name that promises another form: a folder called m.gguf would be taken for what its name says.
+  /// Refuses a name that promises another form.
   func checkName(_ output: String, asked: String) throws(ValidationError) {
-    let isOneFile = self == .gguf || self == .tritpack
-    guard let named = OutputPlace.form(named: output), named != rawValue, isOneFile || named != "safetensors" else {
-      return
+    switch self {
+    case .gguf: try OutputName.check(output, asked, writes: "a GGUF file", ending: rawValue)
+    case .tritpack: try OutputName.check(output, asked, writes: "a TritPack file", ending: rawValue)
+    default: try OutputName.check(output, asked, writes: "a folder or a .safetensors file", ending: "safetensors")
     }
-    let form = isOneFile ? "a \(self == .gguf ? "GGUF" : "TritPack") file" : "a folder or a .safetensors file"
-    throw ValidationError("\(asked) writes \(form), and '\(output)' is the name of something else; choose another name")
+  }
+}
+
+/// Names of outputs and what they promise.
+enum OutputName {
+  /// Endings of what is no model, or none that is written here.
+  private static let others = ["tritdiff", "onnx"]
+
+  /// Refuses a name that promises another form: a folder called m.gguf would be taken for what its name says.
+  ///
+  /// - Parameter writer: what writes it, as it is typed.
+  static func check(
+    _ output: String, _ writer: String, writes form: String, ending: String
+  ) throws(ValidationError) {
+    let other = others.first { output.lowercased().hasSuffix("." + $0) }
+    guard let named = OutputPlace.form(named: output) ?? other, named != ending else { return }
+    throw ValidationError(
+      "\(writer) writes \(form), and '\(output)' is the name of something else; choose another name")
   }
 }

@@ -40,7 +40,7 @@ struct Verify: ParsableCommand {
   @Option(help: "Meaning of the converted model's scales, where its files do not state it.")
   var convertedScale: ScaleConvention?
 
-  @Option(help: ArgumentHelp("Byte order of I2_S; GGUF files do not state it.", isDetail: true))
+  @Option(help: ArgumentHelp("Byte order of I2_S, where a GGUF file does not state it.", isDetail: true))
   var i2sOrder: I2SOrder?
 
   @Option(help: .preTokenizer)
@@ -59,11 +59,12 @@ struct Verify: ParsableCommand {
   func run() throws {
     let passed = try reporting {
       let work = try machine.work()
-      func options(_ convention: ScaleConvention?) -> OpenOptions {
-        machine.open(convention, i2sOrder, preTokenizer: ggufPre?.name)
+      func options(_ convention: ScaleConvention?, _ scaleOption: String) -> OpenOptions {
+        machine.open(convention, i2sOrder, preTokenizer: ggufPre?.name, scaleOption: scaleOption)
       }
       let models = try ModelOpener.alike([
-        (machine.model(source), options(sourceScale)), (machine.model(converted), options(convertedScale)),
+        (machine.model(source), options(sourceScale, "--source-scale")),
+        (machine.model(converted), options(convertedScale, "--converted-scale")),
       ])
       let (left, right) = (models[0], models[1])
       try left.checkIntegrity(work.parallelism, work.progress)
@@ -73,7 +74,7 @@ struct Verify: ParsableCommand {
       request.parts = parts.needed
       request.keep = keep.map { Glob($0) }
       request.quantize = quantize.map { Glob($0) }
-      request.open = options(sourceScale)
+      request.open = options(sourceScale, "--source-scale")
       var result = try VerifyWorkflow(source: left, converted: right, request: request, work: work).run()
       if let ggufPre { result.parts.remarks.append(ggufPre.remark) }
       printing.print(result.report, quietly: machine.quiet)

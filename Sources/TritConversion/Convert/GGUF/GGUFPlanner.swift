@@ -35,7 +35,7 @@ struct GGUFPlanner {
       architecture = description?.architecture
     } else {
       if source.manifest.configuration == nil {
-        throw WorkflowError(.noConfiguration("and GGUF needs the model's sizes from it"), file: source.manifest.path)
+        throw WorkflowError(.noSettings("and GGUF needs the model's sizes from it"), file: source.manifest.path)
       }
       let understood = try survey.description.get()
       (description, architecture) = (understood, understood.architecture)
@@ -137,12 +137,7 @@ struct GGUFPlanner {
         if tensor.shape.isMatrix, dtype.isFloatWeight {
           return try ternaryForm(tensor, .quantize, .snap, columns, &misfits)
         }
-        if isForced {
-          let found = tensor.shape.isMatrix ? dtype.rawValue : "a tensor of shape \(tensor.shape)"
-          throw WorkflowError(
-            .unsupportedEncoding(found: found, wanted: "a matrix of BF16, F16, F32 or F64"), file: file,
-            tensor: tensor.name)
-        }
+        if isForced { throw WorkflowError(.notQuantizable(tensor), file: file, tensor: tensor.name) }
       }
       if !isKept, try isTernaryTable(tensor, role) {
         return try ternaryForm(tensor, .quantize, .snap, columns, &misfits)
@@ -281,7 +276,7 @@ struct GGUFPlanner {
       return try kept(view, fileType, isQuantized ? version : nil, &warnings) + arithmetic + order
     }
     let file = FileSystem.join(source.manifest.path, "config.json")
-    guard let description else { throw WorkflowError(.noConfiguration("to make the keys from"), file: file) }
+    guard let description else { throw WorkflowError(.noSettings("to make the keys from"), file: file) }
     let keys = try GGUFDescription.entries(description, name: file)
     warnRotary(description, &warnings)
     return [
