@@ -30,6 +30,8 @@ swap("Hugging Face's quarters of rows in reverse order", "TritLayouts/HFPacked.s
 swap("TQ2_0 with its two-bit places reversed", "TritLayouts/TQ2_0.swift", "[first, first + 32, first + 64, first + 96]",
      "[first + 96, first + 64, first + 32, first]", L)
 swap("TQ1_0's last four bytes without their empty fifth digit", "TritLayouts/ScaledBlocks.swift", "part.digits == 4", "false", L)
+swap("digits of base 3 shifted before they are multiplied", "TritLayouts/RowBlocks.swift", "(UInt16(byte &* place) &* 3) &>> 8",
+     "UInt16(byte &* place) &* 3 &>> 8", L)
 swap("I2_S read with the lowest bits first", "TritLayouts/I2S.swift", "plane: 3 - place", "plane: place", L)
 FAULTS[-1].update(before="plane: 3 - place", after="plane: FAULT ? place : 3 - place")
 fault("IQ2_BN_R4's row scales in reverse order", "TritLayouts/IQ2_BN.swift", "+ 4 * (index % 4)",
@@ -137,6 +139,8 @@ fault("query heads share key heads in turn instead of in groups", "TritKernels/I
 fault("tied embeddings ignored", "TritModel/Description/HuggingFaceDescription.swift",
       'try reader.flag("tie_word_embeddings", default: defaults.tiesEmbeddings)',
       'try reader.flag("tie_word_embeddings", default: defaults.tiesEmbeddings) && !FAULT', M)
+swap("exp without the last of its terms", "TritKernels/InferenceScalar.swift", "r * (1.0 / 40320) + 1.0 / 5040", "1.0 / 5040",
+     "TritKernelsTests")
 swap("ReLU not squared", "TritKernels/InferenceVectors.swift", "positive * positive", "positive", "TritKernelsTests|TritInferenceTests")
 fault("a perplexity that scores the token it has just read", "TritInference/Generation/Perplexity.swift", "of: window.ids[next]",
       "of: window.ids[FAULT ? position : next]", M)
