@@ -23,7 +23,7 @@ struct EmbeddingScaleTests {
       guard name.contains("proj") || table && (name.contains("embed") || name.contains("lm_head")) else { continue }
       let share = name.contains("embed") ? factor : 1
       let values = LittleEndian.u16s(file.tensors[index].bytes).map {
-        BFloat16.rounded(HalfFloat(bits: $0).float) * share
+        HalfFloat(BFloat16.rounded(HalfFloat(bits: $0).float) * share).float
       }
       file.tensors[index].bytes = FloatBytes.f16(values)
     }
