@@ -258,10 +258,11 @@ package struct ValidateWorkflow: Sendable {
     let roundedModel = model.model.roundingInputs(as: reference.model)
     if roundedReference != nil { found.roundedForSteps = "reference" }
     if roundedModel != nil { found.roundedForSteps = roundedReference == nil ? "model" : "reference and model" }
-    let inSteps = (roundedReference ?? reference.model, roundedModel ?? model.model)
+    let vectors = RoundedVectors(reference, model)
+    let inSteps = (roundedReference ?? reference.model, vectors.taken(by: roundedModel ?? model.model))
     // Where fast arithmetic rounds what one side alone multiplies by, it would take every step for another one.
     found.stepsInReference = reference.groupsRoundedByMode != model.groupsRoundedByMode
-    let bounds = StepBounds(reference, model, running: inSteps)
+    let bounds = StepBounds(reference, model, vectors, running: inSteps)
     let sides = Sides(
       reference: reference, model: model, inSteps: inSteps,
       stepMode: found.stepsInReference ? ArithmeticMode.reference : nil,
@@ -275,11 +276,6 @@ package struct ValidateWorkflow: Sendable {
     found.differences.roundedInputs =
       [(reference, roundedReference), (model, roundedModel)].compactMap { side, rounded in rounded.map { (side, $0) } }
     try judge(sides.steps, bounds, &found)
-    if let angles = bounds.otherAngles(prompts) {
-      for index in found.steps.indices where found.steps[index].step == "self_attn.attended" {
-        found.steps[index].otherSetting = angles
-      }
-    }
     return found
   }
 
@@ -358,7 +354,8 @@ package struct ValidateWorkflow: Sendable {
     var measured = try bounds.measured(
       suspects + alwaysRead.filter { bounds.place($0) != nil && !suspects.contains($0) }, of: steps.names,
       [(request.referenceOptions ?? request.options).open, request.options.open], try work())
-    for name in unreached where bounds.place(name) == nil { measured[name] = try bounds.taps(name) }
+    for name in unreached where bounds.place(name) == nil { measured[name] = bounds.vectors.taps(name) }
+    for name in steps.names where measured[name] == nil { measured[name] = bounds.vectors.rounding(name) }
     for name in ofOneType {
       guard let matrix = measured[name], matrix.isExplained, matrix.scales != nil || !bounds.areFloats(name) else {
         continue
@@ -374,14 +371,12 @@ package struct ValidateWorkflow: Sendable {
       let name = found.steps[index].name
       found.steps[index].scaleDifference = bounds.scales[name]?.difference ?? measured[name]?.scales?.difference
     }
-    for step in found.steps where step.passed {
-      found.rounded.add(step.name, measured[step.name]?.scales ?? bounds.scales[step.name], measured[step.name])
+    if let angles = bounds.otherAngles(found.prompts) {
+      for index in found.steps.indices where found.steps[index].step == "self_attn.attended" {
+        found.steps[index].otherSetting = angles
+      }
     }
-    found.differences.stored = roundings.values.max() ?? .none
-    for step in found.steps where roundings[step.name]?.isOfNumbers == true {
-      let share = measured[step.name].map(\.share) ?? step.relativeError
-      if share > 0, share.isFinite { found.differences.shares[step.name] = Float(share) }
-    }
+    note(roundings, measured, bounds, &found)
     let isFloat = bounds.reference.takesInputsAsTheyAre && bounds.model.takesInputsAsTheyAre
     let unmeasured = suspects.first {
       measured[$0] == nil && roundings[$0] != StoredRounding.none && bounds.place($0) != nil
@@ -389,5 +384,21 @@ package struct ValidateWorkflow: Sendable {
     let isKnown = found.differences.stored <= .bf16 && unmeasured == nil
     found.floats = isFloat && isKnown ? .exact(stored: nil) : nil
     found.unmeasuredStep = isFloat ? unmeasured : nil
+  }
+
+  /// Takes note of what was rounded apart: for people, and for what it may do to logits.
+  private func note(
+    _ roundings: [String: StoredRounding], _ measured: [String: MatrixRounding], _ bounds: StepBounds,
+    _ found: inout Findings
+  ) {
+    for step in found.steps where step.passed {
+      found.rounded.add(step.name, measured[step.name]?.scales ?? bounds.scales[step.name], measured[step.name])
+    }
+    found.differences.stored = roundings.values.max() ?? .none
+    found.differences.shares = bounds.vectors.shares
+    for step in found.steps where roundings[step.name]?.isOfNumbers == true {
+      let share = measured[step.name].map(\.share) ?? step.relativeError
+      if share > 0, share.isFinite { found.differences.shares[step.name] = Float(share) }
+    }
   }
 }

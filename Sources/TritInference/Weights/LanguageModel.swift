@@ -346,6 +346,35 @@ extension LanguageModel {
 }
 
 extension LanguageModel {
+  /// Numbers of a layer's delta net that no product holds: taps of its convolution, row by row, or what its decay is made
+  /// of besides; nil for another part, and for a layer without a delta net.
+  package func deltaNumbers(_ part: ModulePart, ofLayer index: Int) -> [Float]? {
+    guard layers.indices.contains(index), case .deltaNet(let net, _) = layers[index].mixer else { return nil }
+    return switch part {
+    case .convolution: net.convolution
+    case .decayLog: net.decayLog
+    case .decayBias: net.decayBias
+    default: nil
+    }
+  }
+
+  /// Puts such numbers of another model in the place of its own, which must be as many.
+  package mutating func takeDeltaNumbers(_ part: ModulePart, ofLayer index: Int, from other: LanguageModel) {
+    guard let values = other.deltaNumbers(part, ofLayer: index),
+      values.count == deltaNumbers(part, ofLayer: index)?.count,
+      case .deltaNet(var net, let shape) = layers[index].mixer
+    else { return }
+    switch part {
+    case .convolution: net.convolution = values
+    case .decayLog: net.decayLog = values
+    case .decayBias: net.decayBias = values
+    default: return
+    }
+    layers[index].mixer = .deltaNet(net, shape)
+  }
+}
+
+extension LanguageModel {
   /// This model computing with the settings of another: rotary embedding, epsilon, activation, how widths are cut into
   /// heads. Weights are shared.
   ///
