@@ -13,6 +13,8 @@ struct RoundingDifferences {
   var shares: [String: Float] = [:]
   /// Models whose inputs are not rounded to int8, in a form in which they are, beside a side that rounds them.
   var roundedInputs: [(model: RunnableModel, rounded: LanguageModel)] = []
+  /// Models whose inputs fast arithmetic rounds, beside a side whose inputs it does not, or in other groups.
+  var fast: [RunnableModel] = []
 }
 
 /// Gates, and what was measured for their bounds.
@@ -124,6 +126,7 @@ extension ValidateWorkflow {
           source: "inputs rounded to int8 or not",
           try agreement(found.prompts, side, (side.model, nil), (rounded, nil), nil)))
     }
+    result += try found.differences.fast.map { try fastNoise($0, found) }
     return result
   }
 
@@ -149,7 +152,11 @@ extension ValidateWorkflow {
   /// file; nil elsewhere.
   func fastNoise(_ found: Findings, _ model: RunnableModel, _ gates: [GateResult]) throws -> RoundingNoise? {
     guard model.groupsRoundedByMode != nil, found.total.nonFinite == 0, !gates.allSatisfy(\.passed) else { return nil }
-    return RoundingNoise(
+    return try fastNoise(model, found)
+  }
+
+  private func fastNoise(_ model: RunnableModel, _ found: Findings) throws -> RoundingNoise {
+    RoundingNoise(
       source: "fast arithmetic",
       try agreement(found.prompts, model, (model.model, .reference), (model.model, .fast), nil))
   }

@@ -260,8 +260,12 @@ package struct ValidateWorkflow: Sendable {
     if roundedModel != nil { found.roundedForSteps = roundedReference == nil ? "model" : "reference and model" }
     let vectors = RoundedVectors(reference, model)
     let inSteps = (roundedReference ?? reference.model, vectors.taken(by: roundedModel ?? model.model))
-    // Where fast arithmetic rounds what one side alone multiplies by, it would take every step for another one.
-    found.stepsInReference = reference.groupsRoundedByMode != model.groupsRoundedByMode
+    // Where fast arithmetic rounds what one side alone multiplies by, or in other groups, it would take every step for
+    // another one.
+    found.stepsInReference = !reference.roundsByMode(as: model)
+    if found.stepsInReference {
+      found.differences.fast = [reference, model].filter { $0.groupsRoundedByMode != nil }
+    }
     let bounds = StepBounds(reference, model, vectors, running: inSteps)
     let sides = Sides(
       reference: reference, model: model, inSteps: inSteps,

@@ -263,14 +263,17 @@ package struct LanguageModel: Sendable {
   }
 
   /// Columns that share an activation scale in fast arithmetic where the model does not round inputs at all: its
-  /// products with group scales. Nil where there are none.
-  package var roundedGroups: Int? {
-    let groups = layers.flatMap(\.projections).compactMap { projection -> Int? in
+  /// products with group scales, at most. Nil where there are none.
+  package var roundedGroups: Int? { roundedGroupsOfProducts.compactMap(\.self).max() }
+
+  /// The same of every product, projections in order and the head behind them; nil for one that does not round so.
+  package var roundedGroupsOfProducts: [Int?] {
+    let groups = layers.flatMap(\.projections).map { projection -> Int? in
       guard case .grouped(let matrix, _) = projection.weights, projection.inputs == .none else { return nil }
       return matrix.shape.groupColumns
     }
-    if case .grouped(let matrix) = head { return groups.reduce(matrix.shape.groupColumns, max) }
-    return groups.max()
+    if case .grouped(let matrix) = head { return groups + [matrix.shape.groupColumns] }
+    return groups + [nil]
   }
 
   /// Bytes of weights that one decoded token reads: every projection and the head.
