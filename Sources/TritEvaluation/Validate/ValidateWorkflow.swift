@@ -371,15 +371,7 @@ package struct ValidateWorkflow: Sendable {
     for index in found.steps.indices where alwaysRead.contains(found.steps[index].name) {
       found.steps[index].strangeRow = measured[found.steps[index].name]?.strangeRow
     }
-    for index in found.steps.indices where !found.steps[index].passed {
-      let name = found.steps[index].name
-      found.steps[index].scaleDifference = bounds.scales[name]?.difference ?? measured[name]?.scales?.difference
-    }
-    if let angles = bounds.otherAngles(found.prompts) {
-      for index in found.steps.indices where found.steps[index].step == "self_attn.attended" {
-        found.steps[index].otherSetting = angles
-      }
-    }
+    explainFaults(measured, bounds, &found)
     note(roundings, measured, bounds, &found)
     let isFloat = bounds.reference.takesInputsAsTheyAre && bounds.model.takesInputsAsTheyAre
     let unmeasured = suspects.first {
@@ -388,6 +380,20 @@ package struct ValidateWorkflow: Sendable {
     let isKnown = found.differences.stored <= .bf16 && unmeasured == nil
     found.floats = isFloat && isKnown ? .exact(stored: nil) : nil
     found.unmeasuredStep = isFloat ? unmeasured : nil
+  }
+
+  /// Says of steps that do not pass what differs, as far as it is known.
+  private func explainFaults(_ measured: [String: MatrixRounding], _ bounds: StepBounds, _ found: inout Findings) {
+    for index in found.steps.indices where !found.steps[index].passed {
+      let name = found.steps[index].name
+      found.steps[index].scaleDifference = bounds.scales[name]?.difference ?? measured[name]?.scales?.difference
+      // Units of embeddings are columns, which rounding moves as well; the row is what differs.
+      if name == "embed" { found.steps[index].strangeRow = measured[name]?.strangeRow }
+    }
+    guard let angles = bounds.otherAngles(found.prompts) else { return }
+    for index in found.steps.indices where found.steps[index].step == "self_attn.attended" {
+      found.steps[index].otherSetting = angles
+    }
   }
 
   /// Takes note of what was rounded apart: for people, and for what it may do to logits.
