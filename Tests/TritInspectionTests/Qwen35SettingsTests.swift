@@ -104,7 +104,7 @@ struct Qwen35SettingsTests {
   }
 
   /// `load_hparams` of llama.cpp takes 10000, which this model has.
-  @Test("a base that is missing is llama.cpp's default, and inspect and check say so")
+  @Test("a base that is missing is llama.cpp's default, and inspect, check and convert say so")
   func baseMissing() throws {
     let scratch = ScratchFolder()
     let sound = try Self.sound(scratch)
@@ -118,6 +118,9 @@ struct Qwen35SettingsTests {
     #expect(try Workflow.check(path).cautions.contains { $0.contains(said) })
     #expect(try !Workflow.inspect(sound).overview.facts.contains { $0.key == "assumed" })
     #expect(try !Workflow.check(sound).cautions.contains { $0.contains("leave out") })
+    // A folder states what the file left open.
+    #expect(try Workflow.plan(path, to: .mlx).warnings.contains { $0.contains("leaves out") && $0.contains(said) })
+    #expect(try !Workflow.plan(sound, to: .mlx).warnings.contains { $0.contains("leaves out") })
   }
 
   @Test("blocks that are said to draft and have no part that does are one error, not one for each tensor")
