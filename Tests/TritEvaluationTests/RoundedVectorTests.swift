@@ -69,8 +69,8 @@ struct RoundedVectorTests {
         let result = try Self.validate(path, reference, ids)
         #expect(result.firstWrongStep == nil, "\(path) \(ids): \(result.firstWrongStep as Any)")
         #expect(result.wrongSteps == 0 && result.rounded.numbers == 2, "\(path) \(ids): \(result.rounded)")
-        // Over one token KL hangs on one number.
-        if ids != Self.texts[0] { #expect(result.passed, "\(path): \(result.gates)") }
+        // Nothing else separates them, so logits are as far apart as these roundings take them.
+        #expect(result.passed, "\(path) \(ids): \(result.gates)")
       }
     }
   }

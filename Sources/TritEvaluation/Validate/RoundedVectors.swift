@@ -14,8 +14,6 @@ struct RoundedVectors {
     let part: ModulePart
     let layer: Int
     let rounding: MatrixRounding
-    /// What its numbers are off by in the mean, as a share of the state that they make.
-    let share: Double
 
     var isRounded: Bool { rounding.isExplained && rounding.share > 0 }
   }
@@ -51,18 +49,7 @@ struct RoundedVectors {
       isTold
       ? RoundingRule(StoredNumbers(types[0]), StoredNumbers(types[1])) : RoundingRule(stated: types[0], types[1])
     let rounding = MatrixRounding(values[0], values[1], columns: taps ?? 1, rule)
-    return Vector(
-      part: part, layer: layer, rounding: isTold ? rounding.asAWhole : rounding,
-      share: taps == nil ? distance(values[0], values[1]) : rounding.share)
-  }
-
-  /// In the mean. Of exp(A_log) a change is that share, and softplus changes by no larger share than its input does by.
-  private static func distance(_ left: [Float], _ right: [Float]) -> Double {
-    let square = zip(left, right).reduce(0.0) { sum, pair in
-      let difference = Double(pair.0) - Double(pair.1)
-      return sum + difference * difference
-    }
-    return (square / Double(max(1, left.count))).squareRoot()
+    return Vector(part: part, layer: layer, rounding: isTold ? rounding.asAWhole : rounding)
   }
 
   /// The type its numbers are of. Behind −exp(A_log) of a GGUF file they are Floats.
@@ -74,6 +61,9 @@ struct RoundedVectors {
     else { return nil }
     return type
   }
+
+  /// Whether rounding explains some that are not equal.
+  var areRounded: Bool { vectors.values.joined().contains(where: \.isRounded) }
 
   /// A form of the model with the reference's numbers where rounding keeps its own from them.
   func taken(by model: LanguageModel) -> LanguageModel {
@@ -90,13 +80,5 @@ struct RoundedVectors {
   /// What rounding explains behind a state, of the vector that lost most; nil where it explains nothing.
   func rounding(_ name: String) -> MatrixRounding? {
     vectors[name]?.filter(\.isRounded).max { $0.rounding.share < $1.rounding.share }?.rounding
-  }
-
-  /// What it does to states in the mean, as a share of them, by the state.
-  var shares: [String: Float] {
-    vectors.compactMapValues { vectors in
-      let square = vectors.filter(\.isRounded).reduce(0.0) { $0 + $1.share * $1.share }
-      return square > 0 && square.isFinite ? Float(square.squareRoot()) : nil
-    }
   }
 }

@@ -260,6 +260,7 @@ package struct ValidateWorkflow: Sendable {
     if roundedModel != nil { found.roundedForSteps = roundedReference == nil ? "model" : "reference and model" }
     let vectors = RoundedVectors(reference, model)
     let inSteps = (roundedReference ?? reference.model, vectors.taken(by: roundedModel ?? model.model))
+    if vectors.areRounded { found.differences.vectors = (model, vectors.taken(by: model.model)) }
     // Where fast arithmetic rounds what one side alone multiplies by, or in other groups, it would take every step for
     // another one.
     found.stepsInReference = !reference.roundsByMode(as: model)
@@ -405,7 +406,6 @@ package struct ValidateWorkflow: Sendable {
       found.rounded.add(step.name, measured[step.name]?.scales ?? bounds.scales[step.name], measured[step.name])
     }
     found.differences.stored = roundings.values.max() ?? .none
-    found.differences.shares = bounds.vectors.shares
     for step in found.steps where roundings[step.name]?.isOfNumbers == true {
       let share = measured[step.name].map(\.share) ?? step.relativeError
       if share > 0, share.isFinite { found.differences.shares[step.name] = Float(share) }
