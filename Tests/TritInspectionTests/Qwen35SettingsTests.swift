@@ -115,7 +115,11 @@ struct Qwen35SettingsTests {
     let said = "rope.freq_base = 10000.0"
     let facts = try Workflow.inspect(path).overview.facts
     #expect(facts.first { $0.key == "assumed" }?.value == .text(said))
-    #expect(try Workflow.check(path).cautions.contains { $0.contains(said) })
+    let checked = try Workflow.check(path)
+    #expect(checked.cautions.contains { $0.contains(said) })
+    // The count of warnings stands above a line that begins with the word.
+    let text = TextRenderer(width: 120, showsDetails: true).text(of: checked.report)
+    #expect(text.contains("of rules; \(checked.cautions.count) point"), "\(text)")
     #expect(try !Workflow.inspect(sound).overview.facts.contains { $0.key == "assumed" })
     #expect(try !Workflow.check(sound).cautions.contains { $0.contains("leave out") })
     // A folder states what the file left open.
