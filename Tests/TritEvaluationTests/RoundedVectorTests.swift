@@ -75,6 +75,26 @@ struct RoundedVectorTests {
     }
   }
 
+  /// By numpy log(−float32(−exp(x))) is on the other side of the middle of two numbers of F16 than each of these x.
+  @Test("A_log of a GGUF file that lies beside a tie is rounded as the one it was made of")
+  func besideTie() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Self.full(scratch["full"]))
+    let name = Self.stem + "A_log"
+    let given: [Float] = [0.0475006140768528, 0.0415802039206028, 0.0210647601634264, 0.00235080742277205]
+    model.file[name].bytes = FloatBytes.f32(given)
+    let source = model.write(scratch["source"])
+    try Workflow.convert(source, scratch["source.gguf"], to: .gguf) {
+      $0.gguf.weights = .f32
+      $0.gguf.hasTokenizer = false
+    }
+    let rounded = try Self.rounded(source, scratch["rounded"], .f16)
+    for (path, reference) in [(rounded, scratch["source.gguf"]), (scratch["source.gguf"], rounded)] {
+      let result = try Self.validate(path, reference, Self.texts[1])
+      #expect(result.passed && result.rounded.numbers == 2, "\(result.firstWrongStep as Any), \(result.gates)")
+    }
+  }
+
   @Test("one number a step of its type further is another one", arguments: [DType.bf16, .f16])
   func wrong(_ type: DType) throws {
     let scratch = ScratchFolder()

@@ -40,9 +40,12 @@ struct RoundedVectors {
 
   /// Nil where one side has none, or they are of two sizes.
   private static func vector(_ part: ModulePart, _ layer: Int, _ sides: [RunnableModel]) -> Vector? {
-    let values = sides.compactMap { $0.model.deltaNumbers(part, ofLayer: layer) }
+    var values = sides.compactMap { $0.model.deltaNumbers(part, ofLayer: layer) }
     let types = sides.compactMap { type(part, layer, $0) }
     guard values.count == 2, types.count == 2, values[0].count == values[1].count else { return nil }
+    for side in 0...1 where part == .decayLog && sides[side].source is GGUFModelView {
+      values[side] = settled(values[side], beside: values[1 - side], types[1 - side])
+    }
     let taps = part == .convolution ? sides[0].model.configuration.deltaNet?.convolution : nil
     let isTold = taps != nil || values[0].count >= many
     let rule =
@@ -50,6 +53,16 @@ struct RoundedVectors {
       ? RoundingRule(StoredNumbers(types[0]), StoredNumbers(types[1])) : RoundingRule(stated: types[0], types[1])
     let rounding = MatrixRounding(values[0], values[1], columns: taps ?? 1, rule)
     return Vector(part: part, layer: layer, rounding: isTold ? rounding.asAWhole : rounding)
+  }
+
+  /// A_log of a GGUF file is the logarithm of a Float, and off by two of its last places: what was beside the middle of two
+  /// numbers of a type may have gone to either.
+  private static func settled(_ logarithms: [Float], beside numbers: [Float], _ type: DType) -> [Float] {
+    guard type == .f16 || type == .bf16 else { return logarithms }
+    let room: Float = 0x1p-22
+    return zip(logarithms, numbers).map { value, number in
+      [value, value - room, value + room].first { TernaryScale.rounded($0, to: type) == number } ?? value
+    }
   }
 
   /// The type its numbers are of. Behind −exp(A_log) of a GGUF file they are Floats.
