@@ -74,6 +74,26 @@ struct RoundTripTests {
     #expect(result.tensors.first { $0.name == Self.decay }?.outcome == .rounded)
   }
 
+  @Test("Floats of a GGUF file stay Floats where --dense-type f32 asks for them, and need not where nothing does")
+  func floats() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(TernaryHybrid.small.write(scratch["given"]))
+    let name = "model.layers.0.linear_attn.conv1d.weight"
+    // Numbers that two bytes hold.
+    let values = LittleEndian.u32s(model.file[name].bytes).map { BFloat16.rounded(Float(bitPattern: $0)) }
+    model.file[name].bytes = FloatBytes.f32(values)
+    try Workflow.convert(model.write(scratch["source"]), scratch["a.gguf"], to: .gguf) {
+      $0.gguf.weights = .f16
+      $0.gguf.hasTokenizer = false
+    }
+    for type in [DenseWeightType.f32, nil] {
+      let output = scratch[type?.rawValue ?? "none"]
+      try Workflow.convert(scratch["a.gguf"], output, to: .dense) { $0.denseType = type }
+      let tensor = RawModelFile(reading: output + "/model.safetensors")[name]
+      #expect((tensor.dtype == "F32") == (type == .f32), "\(tensor.dtype)")
+    }
+  }
+
   @Test("norms are compared as 1 + w too, in Float and no coarser type")
   func norms() throws {
     let scratch = ScratchFolder()

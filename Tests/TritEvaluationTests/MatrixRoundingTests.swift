@@ -366,6 +366,21 @@ struct MatrixRoundingTests {
     }
   }
 
+  @Test("of embeddings the row that holds other numbers is named, no unit that rounding alone moves")
+  func rowOfEmbeddings() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(TernaryHybrid.small.write(scratch["untied"]))
+    model.replace("\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true")
+    model.remove { $0 == "lm_head.weight" }
+    let coarse = Self.write(model.write(scratch["sound"]), scratch["coarse"], .bf16)
+    let width = TernaryHybrid.small.hidden
+    for index in 40 * width..<41 * width { model.file["model.embed_tokens.weight"].bytes[2 * index + 1] ^= 0x80 }
+    let result = try Self.validate(model.write(scratch["row"]), coarse, "5 9 7")
+    let step = try #require(result.steps.first { $0.name == "embed" })
+    #expect(!step.passed && step.strangeRow == 40)
+    #expect(step.fault.hasSuffix("another step: row 40 of its weights holds other numbers"), "\(step.fault)")
+  }
+
   // MARK: - Against files
 
   @Test("norms that hold 1 + w have room for what F16 took of the sums, and nothing else has")

@@ -104,7 +104,7 @@ struct Qwen35SettingsTests {
   }
 
   /// `load_hparams` of llama.cpp takes 10000, which this model has.
-  @Test("a base that is missing is llama.cpp's default, and inspect and check say so")
+  @Test("a base that is missing is llama.cpp's default, and inspect, check and convert say so")
   func baseMissing() throws {
     let scratch = ScratchFolder()
     let sound = try Self.sound(scratch)
@@ -115,9 +115,16 @@ struct Qwen35SettingsTests {
     let said = "rope.freq_base = 10000.0"
     let facts = try Workflow.inspect(path).overview.facts
     #expect(facts.first { $0.key == "assumed" }?.value == .text(said))
-    #expect(try Workflow.check(path).cautions.contains { $0.contains(said) })
+    let checked = try Workflow.check(path)
+    #expect(checked.cautions.contains { $0.contains(said) })
+    // The count of warnings stands above a line that begins with the word.
+    let text = TextRenderer(width: 120, showsDetails: true).text(of: checked.report)
+    #expect(text.contains("of rules; \(checked.cautions.count) point"), "\(text)")
     #expect(try !Workflow.inspect(sound).overview.facts.contains { $0.key == "assumed" })
     #expect(try !Workflow.check(sound).cautions.contains { $0.contains("leave out") })
+    // A folder states what the file left open.
+    #expect(try Workflow.plan(path, to: .mlx).warnings.contains { $0.contains("leaves out") && $0.contains(said) })
+    #expect(try !Workflow.plan(sound, to: .mlx).warnings.contains { $0.contains("leaves out") })
   }
 
   @Test("blocks that are said to draft and have no part that does are one error, not one for each tensor")

@@ -51,8 +51,16 @@ extension Planner {
       try MLXDescription.check(
         description, file: source is GGUFModelView ? path : FileSystem.join(path, "config.json"))
     }
+    warnAssumed(description, &warnings)
     try checkBiases(description, convention)
     return try checkTensors(description, &warnings)
+  }
+
+  /// Another form than GGUF has to state what a GGUF file leaves open.
+  private func warnAssumed(_ description: ModelDescription, _ warnings: inout [String]) {
+    guard source is GGUFModelView, request.target != .gguf, !description.assumed.isEmpty else { return }
+    let list = description.assumed.joined(separator: ", ")
+    warnings.append("settings the file leaves out are written as the loaders' defaults: \(list)")
   }
 
   /// - Returns: names of tensors that no forward pass reads.

@@ -110,7 +110,9 @@ package struct Planner {
     try fit(&tensors, quantizer)
     guard gguf == nil else { return tensors }
     if let view = source as? GGUFModelView {
-      try GGUFUnpacking(view, request.target, convention, denseType, sampler).adapt(&tensors, &warnings)
+      try GGUFUnpacking(
+        view, request.target, convention, denseType, asked: request.denseType?.dtype, sampler
+      ).adapt(&tensors, &warnings)
     }
     if request.target == .mlx { try fitGroups(&tensors, &warnings) }
     try checkScales(tensors, convention)

@@ -13,6 +13,10 @@ struct RoundingDifferences {
   var shares: [String: Float] = [:]
   /// Models whose inputs are not rounded to int8, in a form in which they are, beside a side that rounds them.
   var roundedInputs: [(model: RunnableModel, rounded: LanguageModel)] = []
+  /// The model, and a form of it with vectors of the reference where rounding keeps its own from them; nil for none.
+  var vectors: (model: RunnableModel, taken: LanguageModel)?
+  /// Models whose inputs fast arithmetic rounds, beside a side whose inputs it does not, or in other groups.
+  var fast: [RunnableModel] = []
 }
 
 /// Gates, and what was measured for their bounds.
@@ -35,7 +39,13 @@ extension ValidateWorkflow {
       found.total.nonFinite == 0 && !found.steps.isEmpty
       && results.filter { $0.basis == .asked || !$0.isOfLogits }.allSatisfy(\.passed)
     guard isExcusable, !results.allSatisfy(\.passed) else { return try gatesOfFloats(found, model, results) }
-    let noise = try noise(found, model)
+    // What these roundings do is known, not only how large they are.
+    let vectors = try found.differences.vectors.map { model, taken in
+      RoundingNoise(
+        source: "vectors of delta nets rounded",
+        try agreement(found.prompts, model, (model.model, nil), (taken, nil), nil))
+    }
+    let noise = try noise(found, model) + [vectors].compactMap(\.self)
     guard !found.differences.shares.isEmpty else {
       return GateFindings(results: gates(found, noise: noise, ofDifference: noise), noise: noise)
     }
@@ -45,7 +55,8 @@ extension ValidateWorkflow {
       StateNoise(steps: shares, seed: $0)
     }
     let all = noise + [measured]
-    return GateFindings(results: gates(found, noise: all, ofDifference: [measured]), noise: all)
+    let differences = [measured, vectors].compactMap(\.self)
+    return GateFindings(results: gates(found, noise: all, ofDifference: differences), noise: all)
   }
 
   /// - Parameter ofDifference: noise that excuses the largest difference of logits.
@@ -124,6 +135,7 @@ extension ValidateWorkflow {
           source: "inputs rounded to int8 or not",
           try agreement(found.prompts, side, (side.model, nil), (rounded, nil), nil)))
     }
+    result += try found.differences.fast.map { try fastNoise($0, found) }
     return result
   }
 
@@ -149,7 +161,11 @@ extension ValidateWorkflow {
   /// file; nil elsewhere.
   func fastNoise(_ found: Findings, _ model: RunnableModel, _ gates: [GateResult]) throws -> RoundingNoise? {
     guard model.groupsRoundedByMode != nil, found.total.nonFinite == 0, !gates.allSatisfy(\.passed) else { return nil }
-    return RoundingNoise(
+    return try fastNoise(model, found)
+  }
+
+  private func fastNoise(_ model: RunnableModel, _ found: Findings) throws -> RoundingNoise {
+    RoundingNoise(
       source: "fast arithmetic",
       try agreement(found.prompts, model, (model.model, .reference), (model.model, .fast), nil))
   }

@@ -134,6 +134,11 @@ enum RoundingRule: Sendable, Equatable {
     return .chains(ways.map { RoundingChain(way: $0, isStated: true) })
   }
 
+  /// Of so few numbers that they say nothing about what was done to them: only what their types state.
+  init(stated left: DType, _ right: DType) {
+    self = left == right ? .equal : .chains(RoundingChain.between(left, right).filter(\.isStated))
+  }
+
   /// Of dense numbers.
   init(_ left: StoredNumbers, _ right: StoredNumbers) {
     let isOneType = left == right && left.type != .f32

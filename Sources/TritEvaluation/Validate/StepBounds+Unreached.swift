@@ -50,19 +50,4 @@ extension StepBounds {
   private func convolution(of name: String) -> Int? {
     StepBounds.layer(of: name).flatMap { $0.state == "linear_attn.conv" ? $0.0 : nil }
   }
-
-  /// How far the taps of a convolution are apart; nil for another step, and where they cannot be read.
-  func taps(_ name: String) throws -> MatrixRounding? {
-    guard let layer = convolution(of: name) else { return nil }
-    let sides = sources.compactMap { source in matrix(.convolution, layer, source).map { (source: source, tensor: $0) }
-    }
-    let types = sides.compactMap(\.tensor.encoding.dtype)
-    guard sides.count == 2, types.count == 2, types.allSatisfy(\.isFloatWeight) else { return nil }
-    let values = try sides.map { try WeightReader($0.source).values(of: $0.tensor.name) }
-    let columns = sides[0].tensor.shape.columns
-    guard values[0].count == values[1].count, columns == sides[1].tensor.shape.columns else { return nil }
-    return MatrixRounding(
-      values[0], values[1], columns: columns, RoundingRule(StoredNumbers(types[0]), StoredNumbers(types[1]))
-    ).asAWhole
-  }
 }

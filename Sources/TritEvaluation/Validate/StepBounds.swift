@@ -21,11 +21,16 @@ struct StepBounds {
   let model: RunnableModel
   /// How scales agree, by the step, where both sides store trits: `compareScales(of:)`.
   var scales: [String: ScaleAgreement] = [:]
+  /// Those that no product holds.
+  let vectors: RoundedVectors
   /// Those that run, which may take inputs rounded to int8 where the models' own projections do not.
   private let pair: (LanguageModel, LanguageModel)
 
-  init(_ reference: RunnableModel, _ model: RunnableModel, running pair: (LanguageModel, LanguageModel)) {
-    (self.reference, self.model, self.pair) = (reference, model, pair)
+  init(
+    _ reference: RunnableModel, _ model: RunnableModel, _ vectors: RoundedVectors,
+    running pair: (LanguageModel, LanguageModel)
+  ) {
+    (self.reference, self.model, self.vectors, self.pair) = (reference, model, vectors, pair)
   }
 
   /// The largest relative error of each unit of a step.

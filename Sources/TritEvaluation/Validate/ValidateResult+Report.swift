@@ -322,12 +322,14 @@ extension ValidateResult {
 
 extension StepAgreement {
   /// What is wrong with a step that does not pass, for people.
-  fileprivate var fault: String {
+  var fault: String {
     let strange = otherSetting ?? strangeRow.map { "row \($0) of its weights holds other numbers" }
     if isWrongElsewhere, let strange {
       return "\(layerName(name)) is another step: \(strange), which this text does not show"
     }
     let reason = scaleDifference.map { "its scales differ: \($0)" } ?? strange
+    // Its units are columns, and all of them are off by what rounding explains in other rows.
+    if name == "embed", let reason, strangeRow != nil { return "\(layerName(name)) is another step: \(reason)" }
     return "on the reference's input, \(layerName(name)) gives something else: unit \(unit) is off by "
       + NumberText.significant(relativeError, digits: 3) + ", at most " + NumberText.significant(bound, digits: 3)
       + " passes" + (reason.map { "; " + $0 } ?? "")

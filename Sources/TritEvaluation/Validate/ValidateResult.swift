@@ -209,7 +209,7 @@ public struct ValidateResult: Sendable {
   /// Which side takes inputs rounded to int8 in the steps only, because the other side's projections do; nil for none.
   package var roundedForSteps: String?
   /// Whether steps were compared in reference arithmetic, because fast arithmetic rounds inputs of one side alone that
-  /// the model takes as they are.
+  /// the model takes as they are, or in other groups.
   package var stepsInReference = false
   /// Matrices that are not equal, where rounding explains it.
   package var rounded = RoundedMatrices()

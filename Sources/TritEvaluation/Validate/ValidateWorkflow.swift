@@ -258,10 +258,16 @@ package struct ValidateWorkflow: Sendable {
     let roundedModel = model.model.roundingInputs(as: reference.model)
     if roundedReference != nil { found.roundedForSteps = "reference" }
     if roundedModel != nil { found.roundedForSteps = roundedReference == nil ? "model" : "reference and model" }
-    let inSteps = (roundedReference ?? reference.model, roundedModel ?? model.model)
-    // Where fast arithmetic rounds what one side alone multiplies by, it would take every step for another one.
-    found.stepsInReference = reference.groupsRoundedByMode != model.groupsRoundedByMode
-    let bounds = StepBounds(reference, model, running: inSteps)
+    let vectors = RoundedVectors(reference, model)
+    let inSteps = (roundedReference ?? reference.model, vectors.taken(by: roundedModel ?? model.model))
+    if vectors.areRounded { found.differences.vectors = (model, vectors.taken(by: model.model)) }
+    // Where fast arithmetic rounds what one side alone multiplies by, or in other groups, it would take every step for
+    // another one.
+    found.stepsInReference = !reference.roundsByMode(as: model)
+    if found.stepsInReference {
+      found.differences.fast = [reference, model].filter { $0.groupsRoundedByMode != nil }
+    }
+    let bounds = StepBounds(reference, model, vectors, running: inSteps)
     let sides = Sides(
       reference: reference, model: model, inSteps: inSteps,
       stepMode: found.stepsInReference ? ArithmeticMode.reference : nil,
@@ -275,11 +281,6 @@ package struct ValidateWorkflow: Sendable {
     found.differences.roundedInputs =
       [(reference, roundedReference), (model, roundedModel)].compactMap { side, rounded in rounded.map { (side, $0) } }
     try judge(sides.steps, bounds, &found)
-    if let angles = bounds.otherAngles(prompts) {
-      for index in found.steps.indices where found.steps[index].step == "self_attn.attended" {
-        found.steps[index].otherSetting = angles
-      }
-    }
     return found
   }
 
@@ -358,7 +359,8 @@ package struct ValidateWorkflow: Sendable {
     var measured = try bounds.measured(
       suspects + alwaysRead.filter { bounds.place($0) != nil && !suspects.contains($0) }, of: steps.names,
       [(request.referenceOptions ?? request.options).open, request.options.open], try work())
-    for name in unreached where bounds.place(name) == nil { measured[name] = try bounds.taps(name) }
+    for name in unreached where bounds.place(name) == nil { measured[name] = bounds.vectors.taps(name) }
+    for name in steps.names where measured[name] == nil { measured[name] = bounds.vectors.rounding(name) }
     for name in ofOneType {
       guard let matrix = measured[name], matrix.isExplained, matrix.scales != nil || !bounds.areFloats(name) else {
         continue
@@ -370,10 +372,36 @@ package struct ValidateWorkflow: Sendable {
     for index in found.steps.indices where alwaysRead.contains(found.steps[index].name) {
       found.steps[index].strangeRow = measured[found.steps[index].name]?.strangeRow
     }
+    explainFaults(measured, bounds, &found)
+    note(roundings, measured, bounds, &found)
+    let isFloat = bounds.reference.takesInputsAsTheyAre && bounds.model.takesInputsAsTheyAre
+    let unmeasured = suspects.first {
+      measured[$0] == nil && roundings[$0] != StoredRounding.none && bounds.place($0) != nil
+    }
+    let isKnown = found.differences.stored <= .bf16 && unmeasured == nil
+    found.floats = isFloat && isKnown ? .exact(stored: nil) : nil
+    found.unmeasuredStep = isFloat ? unmeasured : nil
+  }
+
+  /// Says of steps that do not pass what differs, as far as it is known.
+  private func explainFaults(_ measured: [String: MatrixRounding], _ bounds: StepBounds, _ found: inout Findings) {
     for index in found.steps.indices where !found.steps[index].passed {
       let name = found.steps[index].name
       found.steps[index].scaleDifference = bounds.scales[name]?.difference ?? measured[name]?.scales?.difference
+      // Units of embeddings are columns, which rounding moves as well; the row is what differs.
+      if name == "embed" { found.steps[index].strangeRow = measured[name]?.strangeRow }
     }
+    guard let angles = bounds.otherAngles(found.prompts) else { return }
+    for index in found.steps.indices where found.steps[index].step == "self_attn.attended" {
+      found.steps[index].otherSetting = angles
+    }
+  }
+
+  /// Takes note of what was rounded apart: for people, and for what it may do to logits.
+  private func note(
+    _ roundings: [String: StoredRounding], _ measured: [String: MatrixRounding], _ bounds: StepBounds,
+    _ found: inout Findings
+  ) {
     for step in found.steps where step.passed {
       found.rounded.add(step.name, measured[step.name]?.scales ?? bounds.scales[step.name], measured[step.name])
     }
@@ -382,12 +410,5 @@ package struct ValidateWorkflow: Sendable {
       let share = measured[step.name].map(\.share) ?? step.relativeError
       if share > 0, share.isFinite { found.differences.shares[step.name] = Float(share) }
     }
-    let isFloat = bounds.reference.takesInputsAsTheyAre && bounds.model.takesInputsAsTheyAre
-    let unmeasured = suspects.first {
-      measured[$0] == nil && roundings[$0] != StoredRounding.none && bounds.place($0) != nil
-    }
-    let isKnown = found.differences.stored <= .bf16 && unmeasured == nil
-    found.floats = isFloat && isKnown ? .exact(stored: nil) : nil
-    found.unmeasuredStep = isFloat ? unmeasured : nil
   }
 }

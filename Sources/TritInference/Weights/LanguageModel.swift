@@ -263,14 +263,17 @@ package struct LanguageModel: Sendable {
   }
 
   /// Columns that share an activation scale in fast arithmetic where the model does not round inputs at all: its
-  /// products with group scales. Nil where there are none.
-  package var roundedGroups: Int? {
-    let groups = layers.flatMap(\.projections).compactMap { projection -> Int? in
+  /// products with group scales, at most. Nil where there are none.
+  package var roundedGroups: Int? { roundedGroupsOfProducts.compactMap(\.self).max() }
+
+  /// The same of every product, projections in order and the head behind them; nil for one that does not round so.
+  package var roundedGroupsOfProducts: [Int?] {
+    let groups = layers.flatMap(\.projections).map { projection -> Int? in
       guard case .grouped(let matrix, _) = projection.weights, projection.inputs == .none else { return nil }
       return matrix.shape.groupColumns
     }
-    if case .grouped(let matrix) = head { return groups.reduce(matrix.shape.groupColumns, max) }
-    return groups.max()
+    if case .grouped(let matrix) = head { return groups + [matrix.shape.groupColumns] }
+    return groups + [nil]
   }
 
   /// Bytes of weights that one decoded token reads: every projection and the head.
@@ -342,6 +345,35 @@ extension LanguageModel {
       }
     }
     return isChanged ? result : nil
+  }
+}
+
+extension LanguageModel {
+  /// Numbers of a layer's delta net that no product holds: taps of its convolution, row by row, or what its decay is made
+  /// of besides; nil for another part, and for a layer without a delta net.
+  package func deltaNumbers(_ part: ModulePart, ofLayer index: Int) -> [Float]? {
+    guard layers.indices.contains(index), case .deltaNet(let net, _) = layers[index].mixer else { return nil }
+    return switch part {
+    case .convolution: net.convolution
+    case .decayLog: net.decayLog
+    case .decayBias: net.decayBias
+    default: nil
+    }
+  }
+
+  /// Puts such numbers of another model in the place of its own, which must be as many.
+  package mutating func takeDeltaNumbers(_ part: ModulePart, ofLayer index: Int, from other: LanguageModel) {
+    guard let values = other.deltaNumbers(part, ofLayer: index),
+      values.count == deltaNumbers(part, ofLayer: index)?.count,
+      case .deltaNet(var net, let shape) = layers[index].mixer
+    else { return }
+    switch part {
+    case .convolution: net.convolution = values
+    case .decayLog: net.decayLog = values
+    case .decayBias: net.decayBias = values
+    default: return
+    }
+    layers[index].mixer = .deltaNet(net, shape)
   }
 }
 

@@ -88,11 +88,13 @@ public struct CheckResult: Sendable {
   }
 
   private var facts: [ReportFact] {
+    // Points left open are told as warnings are, and no rule has them.
+    let open = cautions.isEmpty ? nil : "of rules; \(plural(cautions.count, "point")) left open beside them"
     let facts = [
       ReportFact("Path", .text(path)), ReportFact("Format", .optional(format)),
       ReportFact("Kind", .optional(kind?.rawValue)), ReportFact("Passed", .bool(passed)),
       ReportFact("Strict", .bool(isStrict)), ReportFact("Errors", .integer(count(.error))),
-      ReportFact("Warnings", .integer(count(.warning))), ReportFact("Tensors", .integer(tensors)),
+      ReportFact("Warnings", .integer(count(.warning)), note: open), ReportFact("Tensors", .integer(tensors)),
       ReportFact("Tensors read", .integer(readTensors)), ReportFact("Rules", .integer(CheckRule.allCases.count)),
     ]
     return facts + (sibling?.facts ?? [])

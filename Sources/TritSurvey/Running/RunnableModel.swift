@@ -103,6 +103,13 @@ public struct RunnableModel: Sendable {
   /// Inputs that share a scale where this arithmetic rounds what the model takes as it is; nil where it does not.
   package var groupsRoundedByMode: Int? { mode == .fast ? model.roundedGroups : nil }
 
+  /// Whether this arithmetic rounds inputs that both models take as they are in the same groups of columns. A GGUF file
+  /// whose value heads take turns has other groups than the model it was made of.
+  package func roundsByMode(as other: RunnableModel) -> Bool {
+    let groups = [self, other].map { $0.groupsRoundedByMode == nil ? [] : $0.model.roundedGroupsOfProducts }
+    return groups[0] == groups[1]
+  }
+
   /// What fast arithmetic does that the model does not.
   private var fastNotes: [String] {
     guard let group = groupsRoundedByMode else { return [] }

@@ -17,14 +17,16 @@ struct GGUFUnpacking {
   let convention: ScaleConvention
   /// The type of dense weights.
   let denseType: DType
+  /// The one that was asked for; nil for none.
+  private let asked: DType?
   /// Nil for a file of this machine.
   private let sampler: ScaleSampler?
 
   init(
     _ view: GGUFModelView, _ target: ConversionTarget, _ convention: ScaleConvention, _ denseType: DType,
-    _ sampler: ScaleSampler?
+    asked: DType?, _ sampler: ScaleSampler?
   ) {
-    self.sampler = sampler
+    (self.asked, self.sampler) = (asked, sampler)
     self.denseType = denseType == .f16 ? .f16 : .bf16
     self.view = view
     self.target = target
@@ -38,7 +40,8 @@ struct GGUFUnpacking {
       switch tensors[index].step {
       case .copy:
         guard let dtype = source.encoding.dtype, dtype == .f16 || dtype == .f32 else { continue }
-        guard dtype != denseType, try isExact(source, dtype) else { continue }
+        // Floats that were asked for stay what they are.
+        guard dtype != denseType, dtype != .f32 || asked != .f32, try isExact(source, dtype) else { continue }
         tensors[index].step = .recode
         tensors[index].encoding = .dense(denseType)
         tensors[index].byteCount = 2 * source.shape.elementCount
