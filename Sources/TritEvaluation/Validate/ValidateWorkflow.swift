@@ -355,8 +355,9 @@ package struct ValidateWorkflow: Sendable {
     let suspects = above.filter { roundings[$0]?.isOfNumbers == true } + ofOneType
     let unreached = bounds.unreached(found.prompts, of: steps.names)
     let alwaysRead = unreached + bounds.small(of: steps.names)
+    let read = alwaysRead + bounds.encodable(of: steps.names).filter { !alwaysRead.contains($0) }
     var measured = try bounds.measured(
-      suspects + alwaysRead.filter { bounds.place($0) != nil && !suspects.contains($0) }, of: steps.names,
+      suspects + read.filter { bounds.place($0) != nil && !suspects.contains($0) }, of: steps.names,
       [(request.referenceOptions ?? request.options).open, request.options.open], try work())
     for name in unreached where bounds.place(name) == nil { measured[name] = try bounds.taps(name) }
     for name in ofOneType {
@@ -367,15 +368,14 @@ package struct ValidateWorkflow: Sendable {
     }
     found.steps = steps.result { bounds.bounds($0, $1, roundings[$0], measured[$0]) }
     found.unreached = unreached.filter { measured[$0] == nil }
-    for index in found.steps.indices where alwaysRead.contains(found.steps[index].name) {
-      found.steps[index].strangeRow = measured[found.steps[index].name]?.strangeRow
-    }
-    for index in found.steps.indices where !found.steps[index].passed {
-      let name = found.steps[index].name
-      found.steps[index].scaleDifference = bounds.scales[name]?.difference ?? measured[name]?.scales?.difference
+    for index in found.steps.indices {
+      let matrix = measured[found.steps[index].name]
+      found.steps[index].note(matrix, isAlwaysRead: alwaysRead.contains(found.steps[index].name), bounds)
     }
     for step in found.steps where step.passed {
-      found.rounded.add(step.name, measured[step.name]?.scales ?? bounds.scales[step.name], measured[step.name])
+      let matrix = measured[step.name]
+      let scales = matrix?.scales ?? bounds.scales[step.name]
+      found.rounded.add(step.name, scales, matrix, isOfBlocks: roundings[step.name]?.isOfBlocks == true)
     }
     found.differences.stored = roundings.values.max() ?? .none
     for step in found.steps where roundings[step.name]?.isOfNumbers == true {
