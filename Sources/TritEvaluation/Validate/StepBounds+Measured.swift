@@ -67,8 +67,8 @@ extension StepBounds {
       else { return nil }
       var beside = rule.isOfScales ? try ScalesBeside((sources[0], left), (sources[1], right)) : nil
       var found = FoundRounding(rule, columns: left.shape.columns, areDense: beside?.areDense == true)
-      let encoded = isCutAsStored(part) ? BlockComparison.codec((sources[0], left), (sources[1], right)) : nil
-      var proof = encoded.map { BlockProof($0.codec, columns: left.shape.columns) }
+      let encoded = isCutAsStored(part) ? try BlockComparison.proof((sources[0], left), (sources[1], right)) : nil
+      var proof = encoded?.proof
       for band in left.shape.bands(elements: bandBytes / 8) {
         try work.parallelism.cancellation.check()
         let (one, two) = (try first.values(band), try second.values(band))
@@ -94,7 +94,7 @@ extension StepBounds {
       guard let (part, layer) = place(name), isCutAsStored(part), let left = matrix(part, layer, sources[0]),
         let right = matrix(part, layer, sources[1])
       else { return false }
-      return BlockComparison.codec((sources[0], left), (sources[1], right)) != nil
+      return (try? BlockComparison.proof((sources[0], left), (sources[1], right))) != nil
     }
   }
 

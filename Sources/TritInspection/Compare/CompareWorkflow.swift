@@ -176,17 +176,21 @@ package struct CompareWorkflow: Sendable {
       result.rounding = proof.report.changed == 0 ? nil : proof.report
       result.areBlocksOpen = proof.verdict == .open
       result.detail =
-        proof.report.phrase("by the type")
-        + (result.areBlocksOpen
-          ? ", within the steps of the blocks: the numbers beside them may be rounded too"
-          : ", as the type's encoder rounds them")
+        proof.report.changed == 0
+        ? "every value equal"
+        : proof.report.phrase("by the type")
+          + (result.areBlocksOpen
+            ? ", within the steps of the blocks: the numbers beside them may be rounded too"
+            : ", as the type's encoder rounds them")
       // Packed codes are part of the model's hash, whatever stands beside them.
       guard left.encoding.isTernary || right.encoding.isTernary else { return PairResult(tensor: result) }
       return PairResult(tensor: result, streams: try plain(left, right, blank(left, right), work).streams)
     case .other(let detail):
-      // Where it finds a difference itself, the comparison of numbers names it.
+      // Where it finds a difference itself, the comparison of numbers names it; what scales are of trits it knows.
       var found = try plain(left, right, result, work)
-      guard found.tensor.outcome != .different else { return found }
+      guard found.tensor.outcome != .different, !left.encoding.isTernary, !right.encoding.isTernary else {
+        return found
+      }
       found.tensor = result
       (found.tensor.outcome, found.tensor.detail) = (.different, detail)
       (found.streams, found.scales) = (nil, nil)

@@ -37,6 +37,8 @@ package struct BlockProof: Sendable {
 
   private let codec: any WritableBlockCodec.Type
   private let columns: Int
+  /// Whether the numbers are quotients of divisors, which a rounding made before they had all digits.
+  private let areQuotients: Bool
   private var rows = 0
   /// Blocks that are not all zeros.
   private var live = 0
@@ -53,8 +55,12 @@ package struct BlockProof: Sendable {
   /// What separates the two sides.
   package private(set) var report = RoundingReport()
 
-  /// - Parameter columns: of a row, whole blocks.
-  package init(_ codec: any WritableBlockCodec.Type, columns: Int) { (self.codec, self.columns) = (codec, columns) }
+  /// - Parameters:
+  ///   - columns: of a row, whole blocks.
+  ///   - areQuotients: whether the numbers are trits divided by what is stored.
+  package init(_ codec: any WritableBlockCodec.Type, columns: Int, areQuotients: Bool = false) {
+    (self.codec, self.columns, self.areQuotients) = (codec, columns, areQuotients)
+  }
 
   // MARK: - Adding rows
 
@@ -117,7 +123,7 @@ package struct BlockProof: Sendable {
       guard own[index] != blocks[index] else { return false }
       let (block, place) = index.quotientAndRemainder(dividingBy: codec.blockElements)
       let stored = bytes.span.bytes.extracting(block * codec.blockBytes..<(block + 1) * codec.blockBytes)
-      let half = BlockProof.half(numbers[index])
+      let half = half(numbers[index])
       let bound = 1.25 * (codec.bound(numbers[index], at: place, in: stored) + half)
       // What is no number is within nothing.
       return !(abs(Double(numbers[index]) - Double(blocks[index])) <= bound)
@@ -125,8 +131,9 @@ package struct BlockProof: Sendable {
     farRow = far.map { rows + $0 / columns }
   }
 
-  private static func half(_ number: Float) -> Double {
+  private func half(_ number: Float) -> Double {
     guard number != 0, number.isFinite else { return 0 }
+    if areQuotients { return Double(number.magnitude) * StoredRounding.bf16.share }
     let power = Double(number.binade.magnitude)
     return BFloat16.holds(number)
       ? power * StoredRounding.bf16.share : HalfFloat.holds(number) ? power * StoredRounding.f16.share : 0
@@ -157,7 +164,7 @@ package struct BlockProof: Sendable {
   package var verdict: Verdict {
     let best = trials.filter { !$0.isDropped }.min { $0.differing < $1.differing } ?? trials[0]
     guard best.differing > 0 else { return .proven }
-    let mayBeRounded = holds.f16 || holds.bf16
+    let mayBeRounded = holds.f16 || holds.bf16 || areQuotients
     if let farRow, mayBeRounded {
       return .other("\(countText(best)); in row \(farRow) a number is further off than their steps allow")
     }
@@ -185,7 +192,7 @@ package struct BlockProof: Sendable {
     let mean = factor.sum / count
     guard magnitudes.count >= BlockProof.many else {
       // One scale for all was rounded once, on either side.
-      let share = (holds.bf16 ? StoredRounding.bf16 : .f16).share + StoredRounding.f16.share
+      let share = (holds.bf16 || areQuotients ? StoredRounding.bf16 : .f16).share + StoredRounding.f16.share
       return abs(mean) > share ? mean : nil
     }
     let spread = max(0, factor.squares / count - mean * mean).squareRoot() / count.squareRoot()
@@ -197,7 +204,7 @@ package struct BlockProof: Sendable {
 package struct BlockComparison {
   private let numbers: WeightRows
   private let blocks: WeightRows
-  private let codec: any WritableBlockCodec.Type
+  private let empty: BlockProof
   private let work: WorkOptions
 
   /// Nil for others, and where rows were cut into blocks in another order of columns.
@@ -205,19 +212,19 @@ package struct BlockComparison {
     _ first: any TensorSource, _ left: TensorDescriptor, _ second: any TensorSource, _ right: TensorDescriptor,
     _ work: WorkOptions
   ) throws {
-    guard let (codec, isFirst) = BlockComparison.codec((first, left), (second, right)),
+    guard let (empty, isFirst) = try BlockComparison.proof((first, left), (second, right)),
       let one = try WeightRows(first, left, work), let two = try WeightRows(second, right, work)
     else { return nil }
-    (self.codec, self.work) = (codec, work)
+    (self.empty, self.work) = (empty, work)
     (numbers, blocks) = isFirst ? (two, one) : (one, two)
   }
 
   package typealias Side = (source: any TensorSource, tensor: TensorDescriptor)
 
-  /// The type of the blocks that stand on one side alone, and whether that is the first.
-  package static func codec(
-    _ first: Side, _ second: Side
-  ) -> (codec: any WritableBlockCodec.Type, isFirst: Bool)? {
+  /// What rows are to be added to where blocks stand on one side alone, and whether that is the first.
+  ///
+  /// - Throws: what reading scales throws.
+  package static func proof(_ first: Side, _ second: Side) throws -> (proof: BlockProof, isFirst: Bool)? {
     let sides = [first, second]
     let stored = sides.map { $0.source.storedInGGUF($0.tensor).encoding }
     guard first.tensor.shape == second.tensor.shape, first.tensor.shape.isMatrix, !first.tensor.shape.hasLongRows,
@@ -228,13 +235,15 @@ package struct BlockComparison {
       sides.allSatisfy({ ($0.source as? any ModelView)?.rotation(of: $0.tensor) == nil }),
       (sides[place].source as? GGUFModelView)?.hasOwnColumns(sides[place].tensor) != true
     else { return nil }
-    return (codec, place == 0)
+    let (source, numbers) = sides[1 - place]
+    let areQuotients = try numbers.encoding.isTernary && source.scale(of: numbers).convention != .multiply
+    return (BlockProof(codec, columns: numbers.shape.columns, areQuotients: areQuotients), place == 0)
   }
 
   /// - Throws: what reading throws, and `CancellationFailure`.
   package func run() throws -> BlockProof {
     let shape = numbers.tensor.shape
-    var proof = BlockProof(codec, columns: shape.columns)
+    var proof = empty
     for band in shape.bands(elements: bandBytes / 8) {
       try work.parallelism.cancellation.check()
       proof.add(try numbers.values(band), try blocks.values(band))
