@@ -263,9 +263,9 @@ struct RotationProbe {
   /// The same of a row that half of those looked at are no further off than; columns as they stand.
   func middleDistance(_ name: String) throws -> Double? {
     guard let sample = try sample(name) else { return nil }
-    let (ours, theirs) = (sample.first[0], sample.second[0])
-    let distances = stride(from: 0, to: ours.count, by: sample.columns).compactMap { start in
-      let row = start..<start + sample.columns
+    let (ours, theirs, width) = (sample.first[0], sample.second[0], sample.columns)
+    let distances = stride(from: 0, to: ours.count, by: width).compactMap { start in
+      let row = start..<start + width
       return RotationProbe.distance(Array(ours[row]), Array(theirs[row]))
     }.sorted()
     return distances.isEmpty ? nil : distances[distances.count / 2]

@@ -140,9 +140,9 @@ package struct BlockProof: Sendable {
   }
 
   private mutating func noteFactor(_ numbers: [Float], _ blocks: [Float], _ own: [Float]) {
-    for start in stride(from: 0, to: numbers.count, by: columns) {
+    for row in 0..<numbers.count / columns {
       var (product, size) = (0.0, 0.0)
-      for index in start..<start + columns {
+      for index in row * columns..<(row + 1) * columns {
         let number = Double(numbers[index])
         product += (Double(blocks[index]) - Double(own[index])) * number
         size += number * number
@@ -230,7 +230,7 @@ package struct BlockComparison {
     guard first.tensor.shape == second.tensor.shape, first.tensor.shape.isMatrix, !first.tensor.shape.hasLongRows,
       let place = stored.firstIndex(where: { $0.writableBlockCodec != nil }),
       let codec = stored[place].writableBlockCodec, stored[1 - place].blockCodec == nil,
-      first.tensor.shape.columns % codec.blockElements == 0,
+      first.tensor.shape.columns >= codec.blockElements, first.tensor.shape.columns % codec.blockElements == 0,
       sides.allSatisfy({ ($0.source as? any ModelView)?.unfoldedBlock(of: $0.tensor) == nil }),
       sides.allSatisfy({ ($0.source as? any ModelView)?.rotation(of: $0.tensor) == nil }),
       (sides[place].source as? GGUFModelView)?.hasOwnColumns(sides[place].tensor) != true
