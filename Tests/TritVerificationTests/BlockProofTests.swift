@@ -92,6 +92,25 @@ struct BlockProofTests {
     #expect(far?.contains("in row 300 a number is further off") == true, "\(far ?? "none")")
   }
 
+  /// Beside a large number the scales of small groups are one or two of 128, and the next one is another by half.
+  @Test("small numbers beside large ones may lie a step of their group's scale off, in blocks of 6 bits")
+  func outliers() {
+    let numbers = Self.numbers(512 * 256).enumerated().map { index, number in
+      let column = index % 256
+      return column == 0 ? number * 64 : number * Float(1 + column * column % 7) / 4
+    }
+    let bytes = Q6_K.encode(numbers)
+    let blocks = Q6_K.decode(bytes.span.bytes)
+    for round in [{ BFloat16.rounded($0) }, { HalfFloat($0).float }] as [(Float) -> Float] {
+      let verdict = Self.verdict(Q6_K.self, numbers.map(round), blocks)
+      #expect(verdict == .open, "\(verdict)")
+    }
+    var turned = numbers.map { BFloat16.rounded($0) }
+    turned[300 * 256].negate()
+    let far = Self.text(Self.verdict(Q6_K.self, turned, blocks))
+    #expect(far?.contains("in row 300 a number is further off") == true, "\(far ?? "none")")
+  }
+
   /// A step of F16 is 0.1 % at most, so that a scale of 8 bits 0.2 % larger is another one.
   @Test("one group of many that is 0.2 % larger is no rounding of 16 bits, which all groups would show")
   func few() {

@@ -123,12 +123,19 @@ package struct BlockProof: Sendable {
       guard own[index] != blocks[index] else { return false }
       let (block, place) = index.quotientAndRemainder(dividingBy: codec.blockElements)
       let stored = bytes.span.bytes.extracting(block * codec.blockBytes..<(block + 1) * codec.blockBytes)
-      let half = half(numbers[index])
-      let bound = 1.25 * (codec.bound(numbers[index], at: place, in: stored) + half)
+      let bound = allowance(codec.bound(numbers[index], at: place, in: stored), stored) + 1.25 * half(numbers[index])
       // What is no number is within nothing.
       return !(abs(Double(numbers[index]) - Double(blocks[index])) <= bound)
     }
     farRow = far.map { rows + $0 / columns }
+  }
+
+  /// What may separate a number from the block of another one, half a step of its type away, by the bound of its own
+  /// block. Of 6 bits the fit may take another of its 19 ways, with numbers of a peak's size two steps beyond the last
+  /// level, and a group's scale may be the next whole multiple of d, of which 32 levels make 32.
+  private func allowance(_ bound: Double, _ block: RawSpan) -> Double {
+    guard codec.name == Q6_K.name, let offset = codec.scaleOffsets.first else { return 1.25 * bound }
+    return 6 * bound + 33 * abs(Double(codec.half(block, at: offset)))
   }
 
   private func half(_ number: Float) -> Double {
