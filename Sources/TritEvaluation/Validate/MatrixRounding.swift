@@ -126,6 +126,16 @@ struct MatrixRounding: Sendable {
     (isExplained, strangeRow) = (false, scales.strangeRow)
   }
 
+  /// What encoding the other side's numbers says of blocks; nil where it was not done.
+  private(set) var blocks: BlockProof.Verdict?
+
+  /// Takes note of what blocks are beside the numbers of the other side, which says more than their steps.
+  mutating func note(_ blocks: BlockProof.Verdict) {
+    self.blocks = blocks
+    (isExplained, strangeRow) = (true, nil)
+    if case .other = blocks { isExplained = false }
+  }
+
   /// Takes back an agreement of scales that the other matrices of a model make unlikely.
   mutating func doubt() {
     guard var scales else { return }

@@ -15,12 +15,19 @@ package struct RoundedMatrices: Sendable, Hashable {
   /// Steps whose scales are no rounding of each other: one number may have been rounded on each side.
   package var common: [String] = []
 
+  /// Steps whose numbers stand in blocks that were not proven to be the other side's: within the blocks' steps they
+  /// may be others.
+  package var open: [String] = []
+
   package init() {}
 
-  package var isEmpty: Bool { scales == 0 && numbers == 0 }
+  package var isEmpty: Bool { scales == 0 && numbers == 0 && open.isEmpty }
 
   /// - Parameter agreement: of the scales of a step; nil where it has none.
-  mutating func add(_ step: String, _ agreement: ScaleAgreement?, _ measured: MatrixRounding?) {
+  mutating func add(
+    _ step: String, _ agreement: ScaleAgreement?, _ measured: MatrixRounding?, isOfBlocks: Bool = false
+  ) {
+    guard !isOfBlocks || measured?.blocks == .proven else { return open.append(step) }
     if let agreement {
       guard let change = agreement.rounding?.relative else { return }
       scales += 1
@@ -43,9 +50,13 @@ package struct RoundedMatrices: Sendable, Hashable {
       let change = ScaleRounding.parts(largestNumberChange)
       parts.append("numbers of \(plural(numbers, "matrix", "matrices")) differ, by up to \(change) of a matrix")
     }
-    var text = parts.joined(separator: ", ") + ": rounding explains them"
+    var text = parts.isEmpty ? "" : parts.joined(separator: ", ") + ": rounding explains them"
     if !common.isEmpty {
       text += ", of \(RoundedMatrices.list(common)) only if one number was rounded in two ways"
+    }
+    if !open.isEmpty {
+      text += (text.isEmpty ? "" : "; ") + "numbers in blocks of \(RoundedMatrices.list(open)) were proven only within "
+      text += "the blocks' steps"
     }
     return text
   }

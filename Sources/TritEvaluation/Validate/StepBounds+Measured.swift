@@ -67,16 +67,34 @@ extension StepBounds {
       else { return nil }
       var beside = rule.isOfScales ? try ScalesBeside((sources[0], left), (sources[1], right)) : nil
       var found = FoundRounding(rule, columns: left.shape.columns, areDense: beside?.areDense == true)
+      let encoded = isCutAsStored(part) ? try BlockComparison.proof((sources[0], left), (sources[1], right)) : nil
+      var proof = encoded?.proof
       for band in left.shape.bands(elements: bandBytes / 8) {
         try work.parallelism.cancellation.check()
         let (one, two) = (try first.values(band), try second.values(band))
+        if let encoded { encoded.isFirst ? proof?.add(two, one) : proof?.add(one, two) }
         beside?.add(one, two, band)
         found.add(one, two, isOrdinary: beside?.isOrdinary != false)
       }
-      return found.result(beside?.agreement ?? scales)
+      var result = found.result(beside?.agreement ?? scales)
+      if let proof { result.note(proof.verdict) }
+      return result
     } catch let error as any DiagnosticError where error.category == .malformedInput || error.category == .misuse {
       // What this reader cannot decode is bounded by its type, as before the numbers were looked at.
       return nil
+    }
+  }
+
+  /// Embeddings and heads are encoded as they are; of other matrices in blocks only steps are compared.
+  private func isCutAsStored(_ part: ModulePart) -> Bool { part == .embedding || part == .head }
+
+  /// Steps whose blocks can be held against the other side's numbers, encoded.
+  func encodable(of names: [String]) -> [String] {
+    names.filter { name in
+      guard let (part, layer) = place(name), isCutAsStored(part), let left = matrix(part, layer, sources[0]),
+        let right = matrix(part, layer, sources[1])
+      else { return false }
+      return (try? BlockComparison.proof((sources[0], left), (sources[1], right))) != nil
     }
   }
 

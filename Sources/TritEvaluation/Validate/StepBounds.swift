@@ -44,7 +44,10 @@ struct StepBounds {
   ) -> UnitBounds {
     guard let rounding else { return UnitBounds(StepBounds.exact) }
     if rounding == .none { return .sums(sizes) }
-    guard rounding.isOfNumbers else { return .blocks(rounding.stepBound, sizes) }
+    guard rounding.isOfNumbers else {
+      guard let measured, measured.blocks == .proven else { return .blocks(rounding.stepBound, sizes) }
+      return name == "embed" ? measured.boundsOfColumns(sizes) : measured.boundsOfRows(sizes)
+    }
     guard place(name) != nil else { return UnitBounds(rounding.stepBound) }
     // Numbers that were not looked at may have been of another type before.
     guard let measured else { return UnitBounds(StoredRounding.bf16.stepBound) }

@@ -149,12 +149,26 @@ package struct StepAgreement: Sendable, Hashable {
   /// How its settings differ, where they do, whether or not the text shows it, for people.
   package var otherSetting: String?
 
-  private var hasOtherNumbers: Bool { strangeRow != nil || otherSetting != nil }
+  /// How its blocks are not what the other side's numbers make, where they are not, for people.
+  package var otherBlocks: String?
+
+  private var hasOtherNumbers: Bool { strangeRow != nil || otherSetting != nil || otherBlocks != nil }
 
   package var passed: Bool { relativeError <= bound && !hasOtherNumbers }
 
   /// Whether it is right on this text, which does not show the numbers that are others.
-  var isWrongElsewhere: Bool { relativeError <= bound && hasOtherNumbers }
+  var isWrongElsewhere: Bool { relativeError <= bound && hasOtherNumbers && otherBlocks == nil }
+
+  /// Takes note of what holding its numbers against each other found.
+  ///
+  /// - Parameters:
+  ///   - matrix: how its numbers are apart; nil where they were not compared.
+  ///   - isAlwaysRead: whether a text may hide that its numbers are others.
+  mutating func note(_ matrix: MatrixRounding?, isAlwaysRead: Bool, _ bounds: StepBounds) {
+    if isAlwaysRead, matrix?.blocks == nil { strangeRow = matrix?.strangeRow }
+    if case .other(let text) = matrix?.blocks { otherBlocks = text }
+    if !passed { scaleDifference = bounds.scales[name]?.difference ?? matrix?.scales?.difference }
+  }
 
   /// The state without its block: `self_attn.q_proj`.
   package var step: String {

@@ -323,7 +323,8 @@ extension ValidateResult {
 extension StepAgreement {
   /// What is wrong with a step that does not pass, for people.
   var fault: String {
-    let strange = otherSetting ?? strangeRow.map { "row \($0) of its weights holds other numbers" }
+    if let otherBlocks, relativeError <= bound { return "\(layerName(name)) holds other weights: \(otherBlocks)" }
+    let strange = otherBlocks ?? otherSetting ?? strangeRow.map { "row \($0) of its weights holds other numbers" }
     if isWrongElsewhere, let strange {
       return "\(layerName(name)) is another step: \(strange), which this text does not show"
     }

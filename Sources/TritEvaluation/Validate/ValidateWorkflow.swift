@@ -356,8 +356,9 @@ package struct ValidateWorkflow: Sendable {
     let suspects = above.filter { roundings[$0]?.isOfNumbers == true } + ofOneType
     let unreached = bounds.unreached(found.prompts, of: steps.names)
     let alwaysRead = unreached + bounds.small(of: steps.names)
+    let read = alwaysRead + bounds.encodable(of: steps.names).filter { !alwaysRead.contains($0) }
     var measured = try bounds.measured(
-      suspects + alwaysRead.filter { bounds.place($0) != nil && !suspects.contains($0) }, of: steps.names,
+      suspects + read.filter { bounds.place($0) != nil && !suspects.contains($0) }, of: steps.names,
       [(request.referenceOptions ?? request.options).open, request.options.open], try work())
     for name in unreached where bounds.place(name) == nil { measured[name] = bounds.vectors.taps(name) }
     for name in steps.names where measured[name] == nil { measured[name] = bounds.vectors.rounding(name) }
@@ -369,8 +370,9 @@ package struct ValidateWorkflow: Sendable {
     }
     found.steps = steps.result { bounds.bounds($0, $1, roundings[$0], measured[$0]) }
     found.unreached = unreached.filter { measured[$0] == nil }
-    for index in found.steps.indices where alwaysRead.contains(found.steps[index].name) {
-      found.steps[index].strangeRow = measured[found.steps[index].name]?.strangeRow
+    for index in found.steps.indices {
+      let name = found.steps[index].name
+      found.steps[index].note(measured[name], isAlwaysRead: alwaysRead.contains(name), bounds)
     }
     explainFaults(measured, bounds, &found)
     note(roundings, measured, bounds, &found)
@@ -385,11 +387,9 @@ package struct ValidateWorkflow: Sendable {
 
   /// Says of steps that do not pass what differs, as far as it is known.
   private func explainFaults(_ measured: [String: MatrixRounding], _ bounds: StepBounds, _ found: inout Findings) {
-    for index in found.steps.indices where !found.steps[index].passed {
-      let name = found.steps[index].name
-      found.steps[index].scaleDifference = bounds.scales[name]?.difference ?? measured[name]?.scales?.difference
-      // Units of embeddings are columns, which rounding moves as well; the row is what differs.
-      if name == "embed" { found.steps[index].strangeRow = measured[name]?.strangeRow }
+    // Units of embeddings are columns, which rounding moves as well; the row is what differs.
+    if let index = found.steps.firstIndex(where: { $0.name == "embed" && !$0.passed && $0.otherBlocks == nil }) {
+      found.steps[index].strangeRow = measured["embed"]?.strangeRow
     }
     guard let angles = bounds.otherAngles(found.prompts) else { return }
     for index in found.steps.indices where found.steps[index].step == "self_attn.attended" {
@@ -403,7 +403,9 @@ package struct ValidateWorkflow: Sendable {
     _ found: inout Findings
   ) {
     for step in found.steps where step.passed {
-      found.rounded.add(step.name, measured[step.name]?.scales ?? bounds.scales[step.name], measured[step.name])
+      let matrix = measured[step.name]
+      let scales = matrix?.scales ?? bounds.scales[step.name]
+      found.rounded.add(step.name, scales, matrix, isOfBlocks: roundings[step.name]?.isOfBlocks == true)
     }
     found.differences.stored = roundings.values.max() ?? .none
     for step in found.steps where roundings[step.name]?.isOfNumbers == true {

@@ -85,6 +85,7 @@ public struct CheckResult: Sendable {
     }
     return text + "; all \(sibling.tensors) tensors hold the weights of \(printable(sibling.path))"
       + (sibling.rounded > 0 ? ", \(sibling.rounded) of them rounded by their types" : "")
+      + " (settings and tokenizers were not compared: 'tritsmith compare' does)"
   }
 
   private var facts: [ReportFact] {

@@ -48,6 +48,11 @@ extension SiblingCheck {
     let probes = Probes(source, pair, work)
     let looks = try work.parallelism.mapBands(matrices.count) { try probes.look(matrices[$0], pair) }
     let isKeyed = matrices.map { Pair.isUnfolded($0.name, pair.first) }
+    // Wrong keys turn all rows of a matrix: where most are the sibling's, they are right, and some weights are not.
+    let hasSoundKeys = try work.parallelism.mapBands(matrices.count) { index in
+      guard isKeyed[index], let middle = try probes.shown.middleDistance(matrices[index].name) else { return false }
+      return middle < RotationProbe.explained
+    }
     func groups(_ places: [Int]) -> [(RotationProbe.Group, [ComparedTensor])] {
       RotationProbe.groups(places.map { looks[$0] }).map { group in
         (group, group.places.map { matrices[places[$0]] })
@@ -59,7 +64,7 @@ extension SiblingCheck {
       explained.formUnion(tensors.map { ExactString($0.name) })
       outcome.findings.append(finding)
     }
-    for (group, tensors) in groups(matrices.indices.filter { isKeyed[$0] })
+    for (group, tensors) in groups(matrices.indices.filter { isKeyed[$0] && !hasSoundKeys[$0] })
     where group.kind == .exact && group.guess.firstIsRotated {
       let isOrdinary = tensors.allSatisfy { Pair.isUnfolded($0.name, pair.second) }
       let text = text(group, tensors, of: rest.count, isOrdinary: isOrdinary)

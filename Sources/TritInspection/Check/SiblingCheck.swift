@@ -103,7 +103,7 @@ struct SiblingCheck {
     let trips = result.tensors.filter { ($0.rounding?.roundTripped ?? 0) > 0 }
     outcome.notes =
       result.hints + trips.map { "'\(printable($0.name))' beside \(name): \($0.detail)" }
-    outcome.cautions = orders
+    outcome.cautions = orders + openBlocks(result.tensors)
     guard !result.tensors.isEmpty else {
       outcome.findings.append(
         CheckFinding(
@@ -132,6 +132,16 @@ struct SiblingCheck {
     addUnexplained(rest, of: result.tensors.count, asked: asked, strangers: strangers, &outcome)
     outcome.settlesRotation =
       knowsBasis && result.tensors.contains { $0.shape.isMatrix } && !rest.contains { $0.shape.isMatrix }
+  }
+
+  /// Blocks that may hold other numbers within their steps.
+  private func openBlocks(_ tensors: [ComparedTensor]) -> [String] {
+    let open = tensors.filter(\.areBlocksOpen).map(\.name)
+    guard !open.isEmpty else { return [] }
+    return [
+      "blocks of \(ModelChecks.list(open)) hold the numbers of \(name) only as far as their steps tell: those beside them "
+        + "may be rounded too"
+    ]
   }
 
   /// One tensor's name for a finding of its own, else nothing.
@@ -172,6 +182,18 @@ struct SiblingCheck {
   /// trained checkpoint among the fixtures. Of unrelated weights it is 0, give or take 0.02.
   private static let related = 0.5
 
+  /// Numbers so near to trits were such before they stood in blocks, or were unfolded, and are no latents: those of even
+  /// spread, the nearest, have a cosine of 0.94.
+  private static let nearlyTrits = 0.98
+
+  /// Whether one side does not show trits as such: in blocks, or unfolded.
+  private func isTransformed(_ name: String, _ pair: Pair) -> Bool {
+    [pair.first, pair.second].contains { source in
+      let stored = source.manifest.tensor(named: name).map { source.storedInGGUF($0).encoding }
+      return stored?.blockCodec != nil || Pair.isUnfolded(name, source)
+    }
+  }
+
   /// The same of one row, of so many columns: unrelated rows are near 0, and a short one has few trits.
   private static func related(row columns: Int) -> Double {
     min(related, max(0.25, 4 / Double(max(1, columns)).squareRoot()))
@@ -186,7 +208,8 @@ struct SiblingCheck {
       let hasTrits = try (holdsTrits(name, source, pair.first), holdsTrits(name, pair.second, pair.second))
       guard hasTrits.0 != hasTrits.1, let found = try probe.likeness(name, numbersAreFirst: hasTrits.1),
         found.cosine >= SiblingCheck.related,
-        found.least >= SiblingCheck.related(row: asked[index].shape.columns)
+        found.least >= SiblingCheck.related(row: asked[index].shape.columns),
+        found.cosine < SiblingCheck.nearlyTrits || !isTransformed(name, pair)
       else { return nil }
       return found
     }

@@ -50,6 +50,8 @@ package struct ComparedTensor: Sendable {
   package var count = 0
   package var differences: [Difference] = []
   package var isTernary = false
+  /// Whether blocks hold the other side's numbers only as far as their steps tell.
+  package var areBlocksOpen = false
 
   /// What few tensors have beside.
   private struct Findings: RareFindings {

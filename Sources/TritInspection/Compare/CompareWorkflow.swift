@@ -159,6 +159,48 @@ package struct CompareWorkflow: Sendable {
     if let unfolded = try UnfoldedComparison(first, left, second, right, work) {
       return PairResult(tensor: try compare(unfolded, result))
     }
+    if let blocks = try BlockComparison(first, left, second, right, work) {
+      return try compare(blocks.run(), left, right, work)
+    }
+    return try plain(left, right, result, work)
+  }
+
+  /// The verdict on a matrix that stands in blocks in one of the two.
+  private func compare(
+    _ proof: BlockProof, _ left: TensorDescriptor, _ right: TensorDescriptor, _ work: WorkOptions
+  ) throws -> PairResult {
+    var result = blank(left, right)
+    switch proof.verdict {
+    case .proven, .open:
+      result.outcome = proof.report.changed == 0 ? .equal : .rounded
+      result.rounding = proof.report.changed == 0 ? nil : proof.report
+      result.areBlocksOpen = proof.verdict == .open
+      result.detail =
+        proof.report.changed == 0
+        ? "every value equal"
+        : proof.report.phrase("by the type")
+          + (result.areBlocksOpen
+            ? ", within the steps of the blocks: the numbers beside them may be rounded too"
+            : ", as the type's encoder rounds them")
+      // Packed codes are part of the model's hash, whatever stands beside them.
+      guard left.encoding.isTernary || right.encoding.isTernary else { return PairResult(tensor: result) }
+      return PairResult(tensor: result, streams: try plain(left, right, blank(left, right), work).streams)
+    case .other(let detail):
+      // Where it finds a difference itself, the comparison of numbers names it; what scales are of trits it knows.
+      var found = try plain(left, right, result, work)
+      guard found.tensor.outcome != .different, !left.encoding.isTernary, !right.encoding.isTernary else {
+        return found
+      }
+      found.tensor = result
+      (found.tensor.outcome, found.tensor.detail) = (.different, detail)
+      (found.streams, found.scales) = (nil, nil)
+      return found
+    }
+  }
+
+  private func plain(
+    _ left: TensorDescriptor, _ right: TensorDescriptor, _ result: ComparedTensor, _ work: WorkOptions
+  ) throws -> PairResult {
     guard left.encoding.isTernary || right.encoding.isTernary else {
       let result = try dense(left, right, result, work)
       return try result.outcome == .different

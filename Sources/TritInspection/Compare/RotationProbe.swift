@@ -260,6 +260,17 @@ struct RotationProbe {
     return sample.first.flatMap { ours in sample.second.compactMap { RotationProbe.distance(ours, $0) } }.min()
   }
 
+  /// The same of a row that half of those looked at are no further off than; columns as they stand.
+  func middleDistance(_ name: String) throws -> Double? {
+    guard let sample = try sample(name) else { return nil }
+    let (ours, theirs, width) = (sample.first[0], sample.second[0], sample.columns)
+    let distances = stride(from: 0, to: ours.count, by: width).compactMap { start in
+      let row = start..<start + width
+      return RotationProbe.distance(Array(ours[row]), Array(theirs[row]))
+    }.sorted()
+    return distances.isEmpty ? nil : distances[distances.count / 2]
+  }
+
   private static func distance(_ ours: [Float], _ theirs: [Float]) -> Double? {
     var (difference, size) = (0.0, 0.0)
     for (x, y) in zip(ours, theirs) {

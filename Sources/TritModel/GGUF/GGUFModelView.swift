@@ -286,6 +286,9 @@ package final class GGUFModelView: TensorSource, ModelView {
     return true
   }
 
+  /// Whether the file has a tensor's columns in another order than the view.
+  package func hasOwnColumns(_ tensor: TensorDescriptor) -> Bool { place(of: tensor)?.columns != nil }
+
   /// What the numbers of a tensor stand in: blocks, which the view shows as Float, too. What is unfolded is in Float.
   package func form(of tensor: TensorDescriptor) -> TensorEncoding {
     isUnfolded(tensor) ? tensor.encoding : stored(tensor).encoding

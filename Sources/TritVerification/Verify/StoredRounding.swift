@@ -74,6 +74,9 @@ package enum StoredRounding: Sendable, Comparable {
   /// Whether numbers were rounded one by one, so that each can be held against its other form.
   package var isOfNumbers: Bool { self == .f16 || self == .bf16 }
 
+  /// Whether numbers were rounded in blocks, so that one may lose a share of a larger one.
+  package var isOfBlocks: Bool { self == .eightBits || self == .sixBits }
+
   /// By the name of a block type; nil for one that is not known, and for plain numbers.
   package init?(blocks name: String) {
     switch name {
