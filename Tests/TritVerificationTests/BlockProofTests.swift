@@ -77,9 +77,10 @@ struct BlockProofTests {
   func factor() {
     let numbers = Self.numbers(512 * 256)
     let blocks = Self.q8(numbers)
-    // 1 ÷ 1.003 = 0.99701, 1 ÷ 1.001 = 0.99900.
+    // 1 ÷ 1.001 = 0.99900. 0.3 % of the largest numbers is more than the half steps of both types.
     let cases: [(round: (Float) -> Float, factor: Float, expected: String)] = [
-      ({ BFloat16.rounded($0) }, 1.003, "times 0.997"), ({ HalfFloat($0).float }, 1.001, "times 0.999"),
+      ({ BFloat16.rounded($0) }, 1.003, "a number is further off"), ({ BFloat16.rounded($0) }, 1.001, "times 0.999"),
+      ({ HalfFloat($0).float }, 1.001, "times 0.999"),
     ]
     for (round, factor, expected) in cases {
       #expect(Self.verdict(Q8_0.self, numbers.map(round), blocks) == .open)

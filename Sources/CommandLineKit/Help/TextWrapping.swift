@@ -23,7 +23,7 @@ func wrapped(_ text: String, width: Int, indent: Int = 0) -> [String] {
     }
     for word in wordsKeepingCommands(line, fits: { indent + columns(of: $0) <= width }) {
       let needed = columns(of: word)
-      let isFirst = !current.contains(" ") && !current.hasPrefix("(")
+      let isFirst = lines.isEmpty && !current.contains(" ") && !current.hasPrefix("(")
       let isLabel = endsLabel(current) && (indent + needed > width || isFirst)
       let staysBehindLabel = isLabel && !word.contains(" ")
       if !current.isEmpty && indent + used + 1 + needed > width && !staysBehindLabel { close() }

@@ -50,7 +50,7 @@ package struct BlockProof: Sendable {
   private var holds = (f16: true, bf16: true)
   private var magnitudes: Set<Float> = []
   private var lastMagnitude: Float = 0
-  /// Of rows: by what share of the numbers the blocks are more than their encoding.
+  /// Of rows: by what share of the numbers the blocks are more than these, or than their encoding.
   private var factor = (rows: 0, sum: 0.0, squares: 0.0)
   /// What separates the two sides.
   package private(set) var report = RoundingReport()
@@ -146,7 +146,10 @@ package struct BlockProof: Sendable {
       ? power * StoredRounding.bf16.share : HalfFloat.holds(number) ? power * StoredRounding.f16.share : 0
   }
 
+  /// Scales of 6 bits are fitted, which makes numbers smaller on both sides alike. Of 8 bits they are a block's largest
+  /// number by 127, in F16: of few numbers of 16 bits all may be rounded up, so the numbers themselves are compared with.
   private mutating func noteFactor(_ numbers: [Float], _ blocks: [Float], _ own: [Float]) {
+    let own = codec.name == Q6_K.name ? own : numbers
     for row in 0..<numbers.count / columns {
       var (product, size) = (0.0, 0.0)
       for index in row * columns..<(row + 1) * columns {
