@@ -30,21 +30,25 @@ extension Kernels {
   package func unpackQuads(_ bytes: RawSpan, into trits: inout MutableSpan<Int8>, at start: Int) -> Int {
     precondition(bytes.byteCount % 2 == 0, "bytes are read in pairs")
     precondition(start >= 0 && start + 4 * bytes.byteCount <= trits.count, "output inside the buffer")
-    return trits.withUnsafeMutableBufferPointer { trits in
-      let output = UnsafeMutableRawBufferPointer(trits)
-      var invalid = 0
-      for pair in 0..<bytes.byteCount / 2 {
-        let low = UInt64(bytes.unsafeLoad(fromUncheckedByteOffset: 2 * pair, as: UInt8.self))
-        let high = UInt64(bytes.unsafeLoad(fromUncheckedByteOffset: 2 * pair + 1, as: UInt8.self))
-        let joined = low | high << 32
-        let nibbles = (joined | joined << 12) & 0x000F_000F_000F_000F
-        let codes = (nibbles | nibbles << 6) & 0x0303_0303_0303_0303
-        invalid &+= (codes & codes >> 1 & 0x0101_0101_0101_0101).nonzeroBitCount
-        // The highest bit keeps the subtraction of 1 inside its byte.
-        let less = ((codes | 0x8080_8080_8080_8080) &- 0x0101_0101_0101_0101) ^ 0x8080_8080_8080_8080
-        output.storeBytes(of: less.littleEndian, toByteOffset: start + 8 * pair, as: UInt64.self)
+    return bytes.withUnsafeBytes { bytes in
+      trits.withUnsafeMutableBufferPointer { trits in
+        guard let input = bytes.baseAddress, let first = trits.baseAddress else { return 0 }
+        let output = UnsafeMutableRawPointer(first + start)
+        var invalid = 0
+        for pair in 0..<bytes.count / 2 {
+          let value = UInt64(UInt16(littleEndian: input.loadUnaligned(fromByteOffset: 2 &* pair, as: UInt16.self)))
+          let joined = value & 0xFF | (value & 0xFF00) << 24
+          let nibbles = (joined | joined << 12) & 0x000F_000F_000F_000F
+          let codes = (nibbles | nibbles << 6) & 0x0303_0303_0303_0303
+          // Seldom there, and counting bits takes long where no instruction does it.
+          let threes = codes & codes >> 1 & 0x0101_0101_0101_0101
+          if threes != 0 { invalid &+= threes.nonzeroBitCount }
+          // The highest bit keeps the subtraction of 1 inside its byte.
+          let less = ((codes | 0x8080_8080_8080_8080) &- 0x0101_0101_0101_0101) ^ 0x8080_8080_8080_8080
+          output.storeBytes(of: less.littleEndian, toByteOffset: 8 &* pair, as: UInt64.self)
+        }
+        return invalid
       }
-      return invalid
     }
   }
 }

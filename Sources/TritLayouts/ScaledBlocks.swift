@@ -39,6 +39,7 @@ extension ScaledBlockLayout {
   ) {
     let geometry = geometry
     precondition(start >= 0 && start + rows * columns <= trits.count, "output inside the buffer")
+    precondition(bytes.byteCount >= rows * (columns / geometry.columns) * geometry.bytes, "every block is there")
     for block in 0..<rows * (columns / geometry.columns) {
       body(block * geometry.bytes, start + block * geometry.columns, &trits)
     }
@@ -92,31 +93,38 @@ struct Base3Block {
     }
   }
 
-  /// Trits of a block whose codes begin at `start`, put at `first`; returns how many bytes no digits map to.
+  /// Trits of a block whose codes begin at `start`, put at `first`.
+  ///
+  /// A digit of all bytes before the next digit: neighbours of one kind, which the compiler makes vectors of.
   @inline(__always)
-  func unpack(_ bytes: RawSpan, at start: Int, into trits: inout MutableSpan<Int8>, at first: Int) -> Int {
-    var invalid = 0
+  func unpack(_ bytes: RawSpan, at start: Int, into trits: inout MutableSpan<Int8>, at first: Int) {
     bytes.withUnsafeBytes { bytes in
       trits.withUnsafeMutableBufferPointer { trits in
+        guard let codes = bytes.baseAddress, let output = trits.baseAddress else { return }
         for part in parts {
           let count = part.bytes.count
-          let begin = start + part.bytes.lowerBound
-          let input = UnsafeRawBufferPointer(rebasing: bytes[begin..<begin + count])
-          let isUsed = part.digits == 5 ? ScaledBase3.isFive : ScaledBase3.isFour
-          isUsed.withUnsafeBufferPointer { isUsed in
-            for byte in input where !isUsed[Int(byte)] { invalid += 1 }
-          }
-          // A digit of all bytes before the next digit: neighbours of one kind, which the compiler makes vectors of.
+          let input = codes + start + part.bytes.lowerBound
+          var column = output + first + part.firstColumn
           var place: UInt8 = 1
-          for digit in 0..<part.digits {
-            let column = first + part.firstColumn + digit * count
-            for index in 0..<count { trits[column + index] = ScaledBase3.trit(input[index], place) }
-            place *= 3
+          for _ in 0..<part.digits {
+            for index in 0..<count {
+              column[index] = ScaledBase3.trit(input.load(fromByteOffset: index, as: UInt8.self), place)
+            }
+            column += count
+            place &*= 3
           }
         }
       }
     }
-    return invalid
+  }
+
+  /// Bytes of a block, whose codes begin at `start`, that no digits map to.
+  func others(_ bytes: RawSpan, at start: Int) -> Int {
+    parts.reduce(0) { sum, part in
+      let isUsed = part.digits == 5 ? ScaledBase3.isFive : ScaledBase3.isFour
+      let others = part.bytes.count { !isUsed[Int(bytes.unsafeLoad(fromByteOffset: start + $0, as: UInt8.self))] }
+      return sum + others
+    }
   }
 }
 
@@ -144,8 +152,9 @@ extension ScaledBase3Layout {
     let digits = Base3Block(columns: geometry.columns)
     var others = 0
     forEachBlock(bytes, run.rows.count, shape.columns, into: &trits, at: start) { byte, column, trits in
-      others += digits.unpack(bytes, at: byte, into: &trits, at: column)
+      digits.unpack(bytes, at: byte, into: &trits, at: column)
+      if countsOtherBytes { others += digits.others(bytes, at: byte) }
     }
-    return countsOtherBytes ? others : 0
+    return others
   }
 }
