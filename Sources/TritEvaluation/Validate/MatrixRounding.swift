@@ -17,12 +17,9 @@ struct MatrixRounding: Sendable {
   /// Numbers that F16 holds with all its digits, those of them that are another number, and the first row with one.
   private var ordinary = (all: 0, moved: 0)
   private var movedRow: Int?
-  /// Σ (b − a) · a, and magnitudes of numbers, as many as are needed to know that they are many.
+  /// Σ (b − a) · a, and the magnitudes of these numbers.
   private var alignment = 0.0
-  private var magnitudes: Set<Float> = []
-  /// The last of them: a row of trits has one, and a set is dear to ask of every number.
-  private var lastMagnitude: Float?
-  private static let many = 64
+  private var magnitudes = DistinctMagnitudes()
   /// The first row with a number that nothing explains.
   private(set) var strangeRow: Int?
   /// Those that hold so far, where the rule is chains.
@@ -45,10 +42,7 @@ struct MatrixRounding: Sendable {
         guard a != b else { continue }
         counts.moved += 1
         alignment += (Double(b) - Double(a)) * Double(a)
-        if a.magnitude != lastMagnitude, magnitudes.count < MatrixRounding.many {
-          magnitudes.insert(a.magnitude)
-          lastMagnitude = a.magnitude
-        }
+        magnitudes.add(a)
         if isOrdinary {
           ordinary.moved += 1
           if movedRow == nil { movedRow = row }
@@ -153,7 +147,7 @@ struct MatrixRounding: Sendable {
     if movedRow == nil { movedRow = other.movedRow.map { sizes.count + $0 } }
     counts = (counts.all + other.counts.all, counts.moved + other.counts.moved)
     alignment += other.alignment
-    if magnitudes.count < MatrixRounding.many { magnitudes.formUnion(other.magnitudes) }
+    magnitudes.add(other.magnitudes)
     ordinary = (ordinary.all + other.ordinary.all, ordinary.moved + other.ordinary.moved)
     errors += other.errors
     sizes += other.sizes
@@ -165,7 +159,7 @@ struct MatrixRounding: Sendable {
   /// Whether numbers are others by a factor. Roundings do not know where a number stands: of many the changes cancel.
   private var isFactor: Bool {
     let size = sizes.reduce(0, +)
-    return magnitudes.count >= MatrixRounding.many && 2 * abs(alignment) > share * size
+    return magnitudes.areMany && 2 * abs(alignment) > share * size
   }
 
   /// The same by what all numbers together say: a factor is no rounding, and where few numbers moved none that nothing

@@ -43,13 +43,12 @@ package struct BlockProof: Sendable {
   /// Blocks that are not all zeros.
   private var live = 0
   private var trials: [Trial] =
-    [.encoded([]), .encoded([.f16]), .encoded([.bf16]), .encoded([.bf16, .f16]), .decoded(.f32), .decoded(.f16)]
-    .map { Trial(way: $0) } + [Trial(way: .decoded(.bf16))]
+    [[], [.f16], [.bf16], [.bf16, .f16]].map { Trial(way: .encoded($0)) }
+    + [DType.f32, .f16, .bf16].map { Trial(way: .decoded($0)) }
   /// The first row with a number further off than two encodings of it can be.
   private var farRow: Int?
   private var holds = (f16: true, bf16: true)
-  private var magnitudes: Set<Float> = []
-  private var lastMagnitude: Float = 0
+  private var magnitudes = DistinctMagnitudes()
   /// Of rows: by what share of the numbers the blocks are more than these, or than their encoding.
   private var factor = (rows: 0, sum: 0.0, squares: 0.0)
   /// What separates the two sides.
@@ -85,7 +84,8 @@ package struct BlockProof: Sendable {
         if trials[trial].firstRow == nil { trials[trial].firstRow = rows + block * codec.blockElements / columns }
       }
       // What many blocks speak against is not asked of the others; the first is counted.
-      trials[trial].isDropped = trial > 0 && trials[trial].differing > 64 && !isOfFew(trials[trial].differing)
+      let differing = trials[trial].differing
+      trials[trial].isDropped = trial > 0 && differing > BlockProof.many && !isOfFew(differing)
     }
     noteFar(numbers, blocks, own, bytes)
     noteFactor(numbers, blocks, own)
@@ -99,9 +99,7 @@ package struct BlockProof: Sendable {
   private mutating func note(_ number: Float) {
     if holds.f16, !HalfFloat.holds(number) { holds.f16 = false }
     if holds.bf16, !BFloat16.holds(number) { holds.bf16 = false }
-    guard number != 0, number.magnitude != lastMagnitude, magnitudes.count < BlockProof.many else { return }
-    lastMagnitude = number.magnitude
-    magnitudes.insert(lastMagnitude)
+    if number != 0 { magnitudes.add(number) }
   }
 
   /// What must be equal.
@@ -166,6 +164,7 @@ package struct BlockProof: Sendable {
 
   // MARK: - The verdict
 
+  /// Rows whose mean tells a factor, and blocks that speak against a way.
   private static let many = 64
   /// So few of so many blocks differ only where their numbers were changed. Numbers that were rounded to F16 beside the
   /// blocks leave at least an eighth of the blocks another scale: half a step of it is a quarter of a step in the mean.
@@ -200,7 +199,7 @@ package struct BlockProof: Sendable {
     guard factor.rows >= BlockProof.many else { return nil }
     let count = Double(factor.rows)
     let mean = factor.sum / count
-    guard magnitudes.count >= BlockProof.many else {
+    guard magnitudes.areMany else {
       // One scale for all was rounded once, on either side.
       let share = (holds.bf16 || areQuotients ? StoredRounding.bf16 : .f16).share + StoredRounding.f16.share
       return abs(mean) > share ? mean : nil
