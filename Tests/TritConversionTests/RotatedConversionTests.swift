@@ -15,14 +15,7 @@ import WorkflowTestSupport
 struct RotatedConversionTests {
   /// A rotated file of F32: of trits times scales, or of numbers that are no trits and F16 holds, as an ordinary model has.
   private static func file(_ scratch: ScratchFolder, isTernary: Bool) throws -> String {
-    let model = TernaryHybrid.small
-    try Workflow.convert(model.write(scratch["source"]), scratch["plain.gguf"], to: .gguf) {
-      $0.gguf.weights = .f32
-      $0.gguf.hasTokenizer = false
-    }
-    let path = try ChangedGGUF.write(scratch["plain.gguf"], scratch["rotated.gguf"]) {
-      $0 += model.keys(block: 64, isGrouped: false)
-    }
+    let path = try TernaryHybrid.small.writeKeyed(scratch, .f32, stripped: "plain.gguf", keyed: "rotated.gguf")
     guard !isTernary else { return path }
     var generator = SeededGenerator(seed: 11)
     for tensor in try matrices(path) {

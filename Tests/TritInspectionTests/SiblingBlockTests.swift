@@ -63,13 +63,7 @@ struct SiblingBlockTests {
   /// A file of rotated trits and the ordinary model, whose matrices are F32.
   private static func rotated(_ scratch: ScratchFolder) throws -> (keyed: String, ordinary: String) {
     let model = TernaryHybrid.small
-    try Workflow.convert(model.write(scratch["source"]), scratch["stripped.gguf"], to: .gguf) {
-      $0.gguf.weights = .q2
-      $0.gguf.hasTokenizer = false
-    }
-    let keyed = try ChangedGGUF.write(scratch["stripped.gguf"], scratch["keyed.gguf"]) {
-      $0 += model.keys(block: 64, isGrouped: false)
-    }
+    let keyed = try model.writeKeyed(scratch, .q2, stripped: "stripped.gguf", keyed: "keyed.gguf")
     return (keyed, model.writeUnfolded(scratch["ordinary"], block: 64, takesTurns: true))
   }
 

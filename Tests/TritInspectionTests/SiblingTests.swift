@@ -199,13 +199,7 @@ struct SiblingTests {
   func stripped() throws {
     let scratch = ScratchFolder()
     let model = TernaryHybrid.small
-    try Workflow.convert(model.write(scratch["source"]), scratch["stripped.gguf"], to: .gguf) {
-      $0.gguf.weights = .q2
-      $0.gguf.hasTokenizer = false
-    }
-    let keyed = try ChangedGGUF.write(scratch["stripped.gguf"], scratch["keyed.gguf"]) {
-      $0 += model.keys(block: 64, isGrouped: false)
-    }
+    let keyed = try model.writeKeyed(scratch, .q2, stripped: "stripped.gguf", keyed: "keyed.gguf")
     let ordinary = model.writeUnfolded(scratch["ordinary"], block: 64, takesTurns: true)
     func isHeaderNote(_ note: String) -> Bool { note.contains("headers cannot tell") }
     let alone = try Self.check(scratch["stripped.gguf"], nil)

@@ -220,3 +220,18 @@ extension ConversionTarget {
   /// Targets the hand-written latent models fit. GGUF needs rows of 256 and a whole configuration; it has tests of its own.
   package static let ofAnyShape = allCases.filter { $0 != .gguf && $0 != .mlx && $0 != .trainable }
 }
+
+extension TernaryHybrid {
+  /// Writes the model as a folder, `source`, and as a GGUF file of rotated weights, without its keys and with them.
+  ///
+  /// - Returns: the path of the file with keys.
+  package func writeKeyed(
+    _ scratch: ScratchFolder, _ weights: GGUFWeightType, stripped: String, keyed: String
+  ) throws -> String {
+    try Workflow.convert(write(scratch["source"]), scratch[stripped], to: .gguf) {
+      $0.gguf.weights = weights
+      $0.gguf.hasTokenizer = false
+    }
+    return try ChangedGGUF.write(scratch[stripped], scratch[keyed]) { $0 += keys(block: 64, isGrouped: false) }
+  }
+}
