@@ -2,15 +2,19 @@
 
 import TritCore
 
-/// How the rows of a `GroupedMatrix` are cut.
+/// How the rows of a `GroupedMatrix` are cut, and where their codes lie.
 ///
-///     block b of a row    columns 128b … 128b + 127 in 32 bytes
+///     panel p             rows 16p … 16p + 15
+///     block b of a row    columns 128b … 128b + 127
 ///     byte m of a block   Σ code(128b + 32k + m) · 4^k     k = 0…3   m = 0…31   code = trit + 1
 ///
-/// Columns past the end have trit 0. Blocks hold 1, 2 or 4 groups of equal width, so that a group never crosses the
-/// places of a byte.
+/// Rows of a panel are interleaved in fours of these bytes: block b has 512 bytes, and byte m of row r is at
+/// 64 · (m / 4) + 4r + m % 4. So a vector holds the same columns of several rows, whose sums need no adding up across
+/// it. Columns and rows past the end have trit 0. Blocks hold 1, 2 or 4 groups of equal width, so that a group never
+/// crosses the places of a byte.
 package struct GroupedShape: Sendable, Hashable {
   static let blockColumns = 128
+  /// Bytes of a row in a block.
   static let blockBytes = 32
 
   package var rows: Int
@@ -24,7 +28,18 @@ package struct GroupedShape: Sendable, Hashable {
   package var blocks: Int { (columns + GroupedShape.blockColumns - 1) / GroupedShape.blockColumns }
   /// Groups of a row, those of its last block that hold no column too.
   package var groups: Int { blocks * cuts }
+  /// Bytes of a row, and of a panel.
   var rowBytes: Int { blocks * GroupedShape.blockBytes }
+  var panelBytes: Int { tileRows * rowBytes }
+  var panels: Int { (rows + tileRows - 1) / tileRows }
+
+  /// Where byte 0 of a block of a row lies; bytes 4i to 4i + 3 follow 64i later.
+  func place(row: Int, block: Int) -> Int {
+    row / tileRows * panelBytes + block * tileRows * GroupedShape.blockBytes + row % tileRows * 4
+  }
+
+  /// Where the scale of a group of a row lies: those of sixteen rows side by side.
+  func scalePlace(row: Int, group: Int) -> Int { (row / tileRows * groups + group) * tileRows + row % tileRows }
 
   /// The shape for scales of a granularity; nil where groups end inside a run of 32 columns.
   ///
@@ -120,30 +135,39 @@ package struct GroupedMatrix: Sendable {
     let isBFloat16 = grid.multipliers.allSatisfy(BFloat16.holds)
     scaleTypes = Set((isHalf ? [DType.f16] : []) + (isBFloat16 ? [.bf16] : []))
     func scale(_ index: Int) -> Float {
-      let (row, group) = index.quotientAndRemainder(dividingBy: shape.groups)
-      let column = group * shape.groupColumns
-      return column < columns ? grid.multiplier(row: row, column: column) : 0
+      let (run, inside) = index.quotientAndRemainder(dividingBy: tileRows)
+      let (panel, group) = run.quotientAndRemainder(dividingBy: shape.groups)
+      let (row, column) = (panel * tileRows + inside, group * shape.groupColumns)
+      return row < rows && column < columns ? grid.multiplier(row: row, column: column) : 0
     }
-    let count = rows * shape.groups
+    let count = shape.panels * shape.groups * tileRows
     scales =
       isHalf ? .half((0..<count).map { HalfFloat(scale($0)).bits.littleEndian }) : .single((0..<count).map(scale))
-    let bandRows = max(1, (1 << 20) / max(1, columns))
-    let bands = stride(from: 0, to: rows, by: bandRows).map { $0..<min(rows, $0 + bandRows) }
-    let rowBytes = shape.rowBytes
-    codes = try parallelism.filled(bands.map { $0.lowerBound * rowBytes..<$0.upperBound * rowBytes }) { band, bytes in
-      let range = bands[band]
+    let bandPanels = max(1, (1 << 20) / max(1, columns) / tileRows)
+    let bands = stride(from: 0, to: shape.panels, by: bandPanels).map { $0..<min(shape.panels, $0 + bandPanels) }
+    let panelBytes = shape.panelBytes
+    codes = try parallelism.filled(
+      bands.map { $0.lowerBound * panelBytes..<$0.upperBound * panelBytes }
+    ) { band, bytes in
+      let first = bands[band].lowerBound * tileRows
+      let whole = bands[band].count * tileRows
+      let range = first..<min(rows, first + whole)
       var trits = [Int8](repeating: 0, count: range.count * columns)
       var span = trits.mutableSpan
       try source.read(range, into: &span)
-      for row in 0..<range.count {
-        GroupedMatrix.pack(
-          trits.span.extracting(row * columns..<(row + 1) * columns), into: &bytes, at: row * rowBytes)
+      // Rows past the last one are packed as well, from no columns at all: every byte is written.
+      for row in 0..<whole {
+        let start = min(row, range.count) * columns
+        let end = row < range.count ? start + columns : start
+        GroupedMatrix.pack(trits.span.extracting(start..<end), shape, row, into: &bytes)
       }
     }
   }
 
   /// The bytes of a row, eight at a time: of each of a block's four places eight trits at once.
-  private static func pack(_ trits: Span<Int8>, into bytes: inout MutableSpan<UInt8>, at start: Int) {
+  private static func pack(
+    _ trits: Span<Int8>, _ shape: GroupedShape, _ row: Int, into bytes: inout MutableSpan<UInt8>
+  ) {
     let columns = trits.count
     trits.withUnsafeBytes { trits in
       func codes(_ column: Int) -> UInt64 {
@@ -159,15 +183,17 @@ package struct GroupedMatrix: Sendable {
         }
         return word
       }
-      var output = start
-      for block in stride(from: 0, to: columns, by: GroupedShape.blockColumns) {
-        for part in stride(from: 0, to: GroupedShape.blockBytes, by: 8) {
-          let first = block + part
-          var word = codes(first) | codes(first + 32) << 2 | codes(first + 64) << 4 | codes(first + 96) << 6
-          for _ in 0..<8 {
-            bytes[unchecked: output] = UInt8(truncatingIfNeeded: word)
-            word >>= 8
-            output &+= 1
+      bytes.withUnsafeMutableBytes { bytes in
+        for block in 0..<shape.blocks {
+          let place = shape.place(row: row, block: block)
+          for part in stride(from: 0, to: GroupedShape.blockBytes, by: 8) {
+            let first = block * GroupedShape.blockColumns + part
+            let word = codes(first) | codes(first + 32) << 2 | codes(first + 64) << 4 | codes(first + 96) << 6
+            let start = place + part / 4 * 4 * tileRows
+            bytes.storeBytes(of: UInt32(truncatingIfNeeded: word).littleEndian, toByteOffset: start, as: UInt32.self)
+            bytes.storeBytes(
+              of: UInt32(truncatingIfNeeded: word >> 32).littleEndian, toByteOffset: start + 4 * tileRows,
+              as: UInt32.self)
           }
         }
       }
@@ -202,12 +228,19 @@ struct GroupedPointers {
 
   /// A row as Floats, trit × scale.
   func widen(_ row: Int, _ kernels: any InferenceKernels, into output: UnsafeMutablePointer<Float>) {
-    let bytes = codes + row * shape.rowBytes
-    for run in 0..<(shape.columns + 31) / 32 {
-      let scale = scales[row * shape.groups + run * shape.cuts / 4]
-      kernels.widenTrits(
-        bytes + run / 4 * GroupedShape.blockBytes, min(32, shape.columns - 32 * run), plane: run % 4, value: scale,
-        into: output + 32 * run)
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: GroupedShape.blockBytes) { bytes in
+      guard let start = bytes.baseAddress else { return }
+      for run in 0..<(shape.columns + 31) / 32 {
+        if run % 4 == 0 {
+          let place = shape.place(row: row, block: run / 4)
+          for part in stride(from: 0, to: GroupedShape.blockBytes, by: 4) {
+            (start + part).update(from: codes + place + part * tileRows, count: 4)
+          }
+        }
+        let scale = scales[shape.scalePlace(row: row, group: run * shape.cuts / 4)]
+        kernels.widenTrits(
+          start, min(32, shape.columns - 32 * run), plane: run % 4, value: scale, into: output + 32 * run)
+      }
     }
   }
 }

@@ -175,14 +175,14 @@ extension InferenceEngine {
   /// Runs products; the parts of all are shared out together.
   private func run(_ passes: [GroupedPass]) {
     passes.withUnsafeBufferPointer { passes in
-      team.forEach(passes.map { ($0.matrix.shape.rows, grain($0)) }) { passes[$0].run($1) }
+      team.forEach(passes.map { ($0.matrix.shape.panels, grain($0)) }) { passes[$0].run($1) }
     }
   }
 
+  /// Panels of a part. They stay in the first cache while tokens go by.
   private func grain(_ pass: GroupedPass) -> Int {
-    let rows = grain(rowBytes: pass.matrix.shape.rowBytes)
-    // Rows of a part stay in the first cache while tokens go by; kernels take many tokens with so many rows at once.
-    return pass.tokens == 1 ? rows : max(1, rows / 2 / tileRows) * tileRows
+    let panels = grain(rowBytes: pass.matrix.shape.panelBytes)
+    return pass.tokens == 1 ? panels : max(1, panels / 2)
   }
 
   /// The same product in Float: trits times scales become Floats, then a Float product, which is what dense weights of
@@ -225,7 +225,7 @@ extension InferenceEngine {
   }
 }
 
-/// Integer products of some rows of a `GroupedMatrix` with every token.
+/// Integer products of some panels of a `GroupedMatrix` with every token.
 private struct GroupedPass {
   let kernels: any InferenceKernels
   let matrix: GroupedPointers
@@ -235,11 +235,12 @@ private struct GroupedPass {
   let bias: UnsafePointer<Float>?
   let y: UnsafeMutablePointer<Float>
 
-  func run(_ range: Range<Int>) {
+  func run(_ panels: Range<Int>) {
     let shape = matrix.shape
+    let range = panels.lowerBound * tileRows..<min(shape.rows, panels.upperBound * tileRows)
     kernels.groupedDot(
-      matrix.codes + range.lowerBound * shape.rowBytes, rows: range.count, shape,
-      matrix.scales.advanced(by: range.lowerBound * shape.groups), input, tokens: 0..<tokens,
+      matrix.codes + panels.lowerBound * shape.panelBytes, rows: range.count, shape,
+      matrix.scales.advanced(by: panels.lowerBound * shape.groups * tileRows), input, tokens: 0..<tokens,
       into: y + range.lowerBound, yStride: shape.rows)
     for token in 0..<tokens {
       let (output, scale) = (y + token * shape.rows, scales[token])

@@ -45,7 +45,8 @@ package protocol InferenceKernels: Sendable {
     _ w: UnsafePointer<UInt8>, rows: Int, width: Int, _ order: PackedTritOrder, _ q: UnsafePointer<Int8>, qStride: Int,
     tokens: Int, into sums: UnsafeMutablePointer<Int32>)
 
-  /// Products of rows of `GroupedMatrix` with tokens: `y[t * yStride + r]`, r < rows, t < tokens.
+  /// Products of rows of `GroupedMatrix`, from the first of a panel on, with tokens: `y[t * yStride + r]`, r < rows,
+  /// t < tokens.
   ///
   /// Group g adds Float(Σ code·q − Σ q) · unit · scale, each product rounded, to lane g mod 8; lanes join as those of
   /// `dot`. Integer sums are exact, so the bits do not depend on the processor.

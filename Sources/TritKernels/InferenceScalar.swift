@@ -85,7 +85,6 @@ struct ScalarInference: InferenceKernels {
   ) {
     let width = shape.groupColumns
     for row in 0..<rows {
-      let bytes = w + row * shape.rowBytes
       for token in tokens {
         let q = x.values + token * x.stride
         var lanes = SIMD8<Float>.zero
@@ -93,12 +92,12 @@ struct ScalarInference: InferenceKernels {
           var total: Int32 = 0
           for column in group * width..<(group + 1) * width {
             let (block, inside) = column.quotientAndRemainder(dividingBy: GroupedShape.blockColumns)
-            let byte = bytes[block * GroupedShape.blockBytes + inside % 32]
+            let byte = w[shape.place(row: row, block: block) + inside % 32 / 4 * 4 * tileRows + inside % 4]
             total &+= Int32(byte >> UInt8(2 * (inside / 32)) & 3) &* Int32(q[column])
           }
           let place = token * x.groups + group
           let sum = Float(total &- x.sums[place]) * x.units[place]
-          lanes[group % 8] += sum * scales[row * shape.groups + group]
+          lanes[group % 8] += sum * scales[shape.scalePlace(row: row, group: group)]
         }
         y[(token - tokens.lowerBound) * yStride + row] = joined(lanes)
       }

@@ -148,8 +148,13 @@ extension VectorFile {
       preconditionFailure("128, 64 and 32 columns are groups")
     }
     let groups = blocks * cuts
-    let bytes = worst == nil ? generator.bytes(rows * blocks * 32) : [UInt8](repeating: 0xFF, count: rows * blocks * 32)
-    let scales = generator.weights(isHalf ? .f16 : .f32, rows * groups)
+    // Whole panels of codes from 0 to 2, or none but 2, which weighs most.
+    let panelRows = (rows + tileRows - 1) / tileRows * tileRows
+    let bytes = (0..<panelRows * blocks * 32).map { _ -> UInt8 in
+      guard worst == nil else { return 0xAA }
+      return (0..<4).reduce(0) { byte, _ in byte << 2 | UInt8((generator.next() >> 9) % 3) }
+    }
+    let scales = generator.weights(isHalf ? .f16 : .f32, panelRows * groups)
     // Tokens and their groups lie further apart than they are long.
     let (qStride, groupStride, yStride) = (columns + 32, groups + 1, rows + 2)
     let q = (0..<(tokens - 1) * qStride + columns).map { _ in

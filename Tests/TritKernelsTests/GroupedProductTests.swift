@@ -78,11 +78,11 @@ struct GroupedProductTests {
           // A trit of 0 is +0 in both.
           #expect(sample.matrix.row(row, engine).map { $0 + 0 } == (0..<columns).map { sample.weight(row, $0) + 0 })
         }
-        // Two bits a weight in whole blocks, two or four bytes a scale.
+        // Two bits a weight in whole blocks of sixteen rows, two or four bytes a scale.
         let blocks = (columns + 127) / 128
         #expect(
           sample.matrix.byteCount
-            == 3 * blocks * (32 + (isHalf ? 2 : 4) * 128 / sample.matrix.shape.groupColumns))
+            == 16 * blocks * (32 + (isHalf ? 2 : 4) * 128 / sample.matrix.shape.groupColumns))
       }
     }
   }

@@ -86,26 +86,17 @@ DOT static void packed_product(const uint8_t *w, size_t rows, size_t width, int 
 }
 
 #define TARGET DOT
+typedef int32x4_t column_sums;
 #include "inference_grouped.h"
 
-// Codes are shifted down: a division for every group would cost more.
-GROUPED void groups_of_block(const uint8_t *w, const int8_t *q, int cuts, int32x4_t *parts) {
-  const uint8x16_t left = vld1q_u8(w), right = vld1q_u8(w + trit_vector_bytes);
-  const int places = 4 / cuts;
-  for (int g = 0; g < cuts; g++) {
-    int32x4_t s = vdupq_n_s32(0);
-    for (int k = g * places; k < (g + 1) * places; k++) {
-      s = vdotq_s32(s, trit_neon_place(left, k), vld1q_s8(q + 32 * k));
-      s = vdotq_s32(s, trit_neon_place(right, k), vld1q_s8(q + 32 * k + trit_vector_bytes));
-    }
-    parts[g] = s;
-  }
-}
+GROUPED column_sums add_columns(column_sums sums, int8x16_t codes, int8x16_t x) { return vdotq_s32(sums, codes, x); }
+
+GROUPED int32x4_t row_sums_of(column_sums sums) { return sums; }
 
 DOT void trit_dotprod_grouped_dot(const uint8_t *w, size_t rows, size_t blocks, unsigned cuts, const void *scales,
                                   int is_half, const int8_t *q, size_t q_stride, const int32_t *sums,
                                   const float *units, size_t group_stride, size_t tokens, float *y, size_t y_stride) {
-  grouped_any(w, rows, blocks, cuts, scales, is_half, q, q_stride, sums, units, group_stride, tokens, y, y_stride);
+  grouped_panels(w, rows, blocks, cuts, scales, is_half, q, q_stride, sums, units, group_stride, tokens, y, y_stride);
 }
 
 const trit_inference_table trit_inference_dotprod = {

@@ -85,26 +85,22 @@ static void packed_product(const uint8_t *w, size_t rows, size_t width, int is_s
 }
 
 #define TARGET
+// Two rows each; at most 32 products a 16-bit lane: 8192 in magnitude.
+typedef struct {
+  int16x8_t low, high;
+} column_sums;
 #include "inference_grouped.h"
 
-// At most 16 products a 16-bit lane: 6144 in magnitude.
-GROUPED void groups_of_block(const uint8_t *w, const int8_t *q, int cuts, int32x4_t *parts) {
-  const uint8x16_t left = vld1q_u8(w), right = vld1q_u8(w + trit_vector_bytes);
-  const int places = 4 / cuts;
-  for (int g = 0; g < cuts; g++) {
-    int16x8_t s = vdupq_n_s16(0);
-    for (int k = g * places; k < (g + 1) * places; k++) {
-      s = add_products(s, trit_neon_place(left, k), vld1q_s8(q + 32 * k));
-      s = add_products(s, trit_neon_place(right, k), vld1q_s8(q + 32 * k + trit_vector_bytes));
-    }
-    parts[g] = vpaddlq_s16(s);
-  }
+GROUPED column_sums add_columns(column_sums sums, int8x16_t codes, int8x16_t x) {
+  return (column_sums){vmlal_s8(sums.low, vget_low_s8(codes), vget_low_s8(x)), vmlal_high_s8(sums.high, codes, x)};
 }
+
+GROUPED int32x4_t row_sums_of(column_sums sums) { return vpaddq_s32(vpaddlq_s16(sums.low), vpaddlq_s16(sums.high)); }
 
 static void grouped_dot(const uint8_t *w, size_t rows, size_t blocks, unsigned cuts, const void *scales, int is_half,
                         const int8_t *q, size_t q_stride, const int32_t *sums, const float *units, size_t group_stride,
                         size_t tokens, float *y, size_t y_stride) {
-  grouped_any(w, rows, blocks, cuts, scales, is_half, q, q_stride, sums, units, group_stride, tokens, y, y_stride);
+  grouped_panels(w, rows, blocks, cuts, scales, is_half, q, q_stride, sums, units, group_stride, tokens, y, y_stride);
 }
 
 const trit_inference_table trit_inference_neon = {

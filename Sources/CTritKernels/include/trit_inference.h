@@ -14,7 +14,7 @@
 // Bytes of a padded activation row: the next multiple of 64, and 64 more.
 #define TRIT_PADDED(columns) (((columns) + 63) / 64 * 64 + 64)
 
-// Rows of bytes that `packed_product` takes at most.
+// Rows of bytes that `packed_product` takes at most, and rows of a panel of `grouped_dot`.
 #define TRIT_TILE_ROWS 16
 
 typedef struct {
@@ -39,10 +39,12 @@ typedef struct {
   void (*packed_product)(const uint8_t *w, size_t rows, size_t width, int is_split, const int8_t *q, size_t q_stride,
                          size_t tokens, int32_t *sums);
 
-  // Products with scales for groups of columns. A row of w is `blocks` blocks of 32 bytes, of 128 columns each: byte m of
-  // a block holds columns m, m + 32, m + 64, m + 96. A block is cut in `cuts` groups, 1, 2 or 4; group g of a row has
-  // scale scales[r * blocks * cuts + g], float16 where is_half, else float. Token t has q[t * q_stride ...], the
-  // sum of group g's q at sums[t * group_stride + g], and its unit at units[t * group_stride + g].
+  // Products with scales for groups of columns. Rows of w come in panels of TRIT_TILE_ROWS, the last one whole too. A
+  // panel is `blocks` blocks of 512 bytes, of 128 columns each: byte 64 i + 4 r + j of a block holds columns
+  // 4 i + j, 32 + 4 i + j, 64 + 4 i + j, 96 + 4 i + j of row r, i < 8, j < 4; codes are at most 2. A block is cut in
+  // `cuts` groups, 1, 2 or 4; group g of row r of panel p has scale scales[(p * blocks * cuts + g) * TRIT_TILE_ROWS + r],
+  // float16 where is_half, else float. Token t has q[t * q_stride ...], the sum of group g's q at
+  // sums[t * group_stride + g], and its unit at units[t * group_stride + g].
   //
   // y[t * y_stride + r] = sum over g of (float)(sum of code * q - sums[g]) * units[g] * scale[g]; each product is
   // rounded, then added to lane g % 8; lanes join as ((0+1)+(2+3))+((4+5)+(6+7)).

@@ -7,6 +7,7 @@
 #if defined(__x86_64__)
 #include "../expanded.h"
 #include "inference_float.h"
+#include "vnni.h"
 
 #include <immintrin.h>
 
@@ -132,48 +133,13 @@ AVX512 static void weighted_sum(const float *weight, const float *v, size_t v_st
   if (i < count) trit_avx2_weighted_sum(weight, v + i, v_stride, rows, count - i, out + i);
 }
 
-#define TARGET __attribute__((target("avx2,f16c,avx512f,avx512bw,avx512vl,avx512vnni")))
-#include "inference_grouped.h"
-
-// The hardware asks for the next lines itself.
-GROUPED void ask_ahead(const uint8_t *w) { (void)w; }
-
-// vpdpbusd on 32 bytes: a block is one vector, and its columns meet their inputs in the order both are stored.
-GROUPED void block_sums(__m256i v, const int8_t *q, int cuts, __m256i *parts) {
-  const __m256i low = _mm256_set1_epi8(3), high = _mm256_set1_epi8(12), zero = _mm256_setzero_si256();
-  __m256i h = _mm256_srli_epi16(v, 4);
-  const __m256i *x = (const __m256i *)q;
-  __m256i s0 = _mm256_dpbusd_epi32(zero, _mm256_and_si256(v, low), _mm256_loadu_si256(x));
-  __m256i s1 = _mm256_dpbusd_epi32(zero, _mm256_and_si256(v, high), _mm256_loadu_si256(x + 1));
-  __m256i c2 = _mm256_and_si256(h, low), c3 = _mm256_and_si256(h, high);
-  __m256i x2 = _mm256_loadu_si256(x + 2), x3 = _mm256_loadu_si256(x + 3);
-  if (cuts == 1) {
-    s0 = _mm256_dpbusd_epi32(s0, c2, x2);
-    s1 = _mm256_dpbusd_epi32(s1, c3, x3);
-    parts[0] = _mm256_add_epi32(s0, _mm256_srai_epi32(s1, 2));
-  } else {
-    __m256i s2 = _mm256_dpbusd_epi32(zero, c2, x2), s3 = _mm256_dpbusd_epi32(zero, c3, x3);
-    s1 = _mm256_srai_epi32(s1, 2);
-    s3 = _mm256_srai_epi32(s3, 2);
-    if (cuts == 2) {
-      parts[0] = _mm256_add_epi32(s0, s1);
-      parts[1] = _mm256_add_epi32(s2, s3);
-    } else {
-      parts[0] = s0;
-      parts[1] = s1;
-      parts[2] = s2;
-      parts[3] = s3;
-    }
-  }
-}
-
 const trit_inference_table trit_inference_avx512 = {
     .name = "avx512-vnni",
     .quantize_row = trit_avx2_quantize_row,
     .joined_dot = joined_dot,
     .split_dot = split_dot,
     .packed_product = packed_product,
-    .grouped_dot = grouped_dot,
+    .grouped_dot = trit_avx512_grouped_dot,
     .widen_trits = trit_avx2_widen_trits,
     .dot_bf16 = trit_avx2_dot_bf16,
     .dot_f16 = trit_avx2_dot_f16,
