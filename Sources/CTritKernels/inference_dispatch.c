@@ -2,8 +2,17 @@
 #include "trit_inference.h"
 
 #if defined(__x86_64__)
+#include <cpuid.h>
+
 extern const trit_inference_table trit_inference_avx2;
 extern const trit_inference_table trit_inference_avx512;
+extern const trit_inference_table trit_inference_avxvnni;
+
+// Compilers before 2021 cannot be asked for it by name.
+static int has_avxvnni(void) {
+  unsigned a, b, c, d;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+}
 
 const trit_inference_table *trit_inference_kernels(unsigned index) {
   __builtin_cpu_init();
@@ -11,6 +20,10 @@ const trit_inference_table *trit_inference_kernels(unsigned index) {
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni")) {
     if (index == 0) return &trit_inference_avx512;
+    index--;
+  }
+  if (has_avxvnni()) {
+    if (index == 0) return &trit_inference_avxvnni;
     index--;
   }
   return index == 0 ? &trit_inference_avx2 : NULL;

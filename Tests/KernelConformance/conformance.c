@@ -17,6 +17,10 @@
 
 enum { max_parameters = 8, max_parts = 5, margin = 64, untouched = 0x5A, max_tables = 8, max_entries = 64 };
 
+#ifdef TRIT_EMULATED
+extern const trit_inference_table trit_inference_emulated;
+#endif
+
 typedef struct {
   uint8_t *bytes;  // Of the file, or of memory that ends at a guard page.
   size_t size;
@@ -297,6 +301,9 @@ int main(int argc, char **argv) {
   const trit_inference_table *inference[max_tables];
   size_t tables = 0;
   while (tables < max_tables && (inference[tables] = trit_inference_kernels((unsigned)tables))) tables++;
+#ifdef TRIT_EMULATED
+  inference[tables++] = &trit_inference_emulated;
+#endif
   if (argc != 2) fail("usage: conformance --tables | FILE");
   if (strcmp(argv[1], "--tables") == 0) {
     printf("%s:", kernels ? kernels->name : "none");
