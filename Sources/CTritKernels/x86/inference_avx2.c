@@ -6,7 +6,7 @@
 #if defined(__x86_64__)
 #include "avx2.h"
 
-enum { narrow_steps = 32, large_steps = 8 };
+enum { narrow_bytes = 32 * vector_bytes, large_bytes = 8 * vector_bytes, line_bytes = 64 };
 
 // Sums of four accumulators, in order.
 INLINE __m128i sum_four(__m256i a, __m256i b, __m256i c, __m256i d) {
@@ -14,31 +14,51 @@ INLINE __m128i sum_four(__m256i a, __m256i b, __m256i c, __m256i d) {
   return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
 }
 
-// Adds the products of `count` bytes, four codes each, to 32-bit accumulators; those of places 1 and 3 four times as
-// large. Place k meets q[k * part + m].
-INLINE void add_row(const uint8_t *w, size_t count, const int8_t *q, size_t part, __m256i total[4]) {
-  const __m256i low = _mm256_set1_epi8(3), high = _mm256_set1_epi8(12), ones = _mm256_set1_epi16(1);
-  for (size_t m = 0; m < count;) {
-    __m256i s0 = _mm256_setzero_si256(), s2 = s0;
-    size_t end = count - m < narrow_steps * vector_bytes ? count : m + narrow_steps * vector_bytes;
-    while (m < end) {
-      __m256i s1 = _mm256_setzero_si256(), s3 = s1;
-      size_t stop = end - m < large_steps * vector_bytes ? end : m + large_steps * vector_bytes;
-      for (; m < stop; m += vector_bytes) {
-        __m256i v = load_bytes(w + m, count - m), h = _mm256_srli_epi16(v, 4);
-        const int8_t *x = q + m;
-        ask_ahead(w + m);
-        s0 = _mm256_add_epi16(s0, _mm256_maddubs_epi16(_mm256_and_si256(v, low), load_q(x)));
-        s1 = _mm256_add_epi16(s1, _mm256_maddubs_epi16(_mm256_and_si256(v, high), load_q(x + part)));
-        s2 = _mm256_add_epi16(s2, _mm256_maddubs_epi16(_mm256_and_si256(h, low), load_q(x + 2 * part)));
-        s3 = _mm256_add_epi16(s3, _mm256_maddubs_epi16(_mm256_and_si256(h, high), load_q(x + 3 * part)));
-      }
-      total[1] = _mm256_add_epi32(total[1], _mm256_madd_epi16(s1, ones));
-      total[3] = _mm256_add_epi32(total[3], _mm256_madd_epi16(s3, ones));
-    }
-    total[0] = _mm256_add_epi32(total[0], _mm256_madd_epi16(s0, ones));
-    total[2] = _mm256_add_epi32(total[2], _mm256_madd_epi16(s2, ones));
+// Adds the products of 32 bytes, four codes each, to a 16-bit accumulator a place.
+INLINE void add_step(__m256i v, const int8_t *q, size_t part, __m256i s[4]) {
+  const __m256i low = _mm256_set1_epi8(3), high = _mm256_set1_epi8(12);
+  __m256i h = _mm256_srli_epi16(v, 4);
+  s[0] = _mm256_add_epi16(s[0], _mm256_maddubs_epi16(_mm256_and_si256(v, low), load_q(q)));
+  s[1] = _mm256_add_epi16(s[1], _mm256_maddubs_epi16(_mm256_and_si256(v, high), load_q(q + part)));
+  s[2] = _mm256_add_epi16(s[2], _mm256_maddubs_epi16(_mm256_and_si256(h, low), load_q(q + 2 * part)));
+  s[3] = _mm256_add_epi16(s[3], _mm256_maddubs_epi16(_mm256_and_si256(h, high), load_q(q + 3 * part)));
+}
+
+// Adds accumulators k and k + 2 to 32-bit ones, and empties them.
+INLINE void widen_sums(int k, __m256i s[4], __m256i total[4]) {
+  for (; k < 4; k += 2) {
+    total[k] = _mm256_add_epi32(total[k], _mm256_madd_epi16(s[k], _mm256_set1_epi16(1)));
+    s[k] = _mm256_setzero_si256();
   }
+}
+
+// Adds the products of `count` bytes, four codes each, to 32-bit accumulators; those of places 1 and 3 four times as
+// large. Place k meets q[k * part + m]. Rows go one after the other: weights of several rows at once share loads of
+// activations and are faster in cache, but memory gives them slower than one run of bytes.
+INLINE void add_row(const uint8_t *w, size_t count, const int8_t *q, size_t part, __m256i total[4]) {
+  const size_t whole = count / vector_bytes * vector_bytes;
+  __m256i s[4];
+  for (int k = 0; k < 4; k++) s[k] = _mm256_setzero_si256();
+  for (size_t m = 0; m < whole;) {
+    size_t end = whole - m < narrow_bytes ? whole : m + narrow_bytes;
+    while (m < end) {
+      size_t stop = end - m < large_bytes ? end : m + large_bytes;
+      for (; m + line_bytes <= stop; m += line_bytes) {
+        ask_ahead(w + m);
+        add_step(load_bytes(w + m, vector_bytes), q + m, part, s);
+        add_step(load_bytes(w + m + vector_bytes, vector_bytes), q + m + vector_bytes, part, s);
+      }
+      if (m < stop) add_step(load_bytes(w + m, vector_bytes), q + m, part, s);
+      m = stop;
+      widen_sums(1, s, total);
+    }
+    widen_sums(0, s, total);
+  }
+  if (whole == count) return;
+  // Bytes short of a vector come last: the call that copies them would empty the registers of the loop.
+  add_step(load_bytes(w + whole, count - whole), q + whole, part, s);
+  widen_sums(0, s, total);
+  widen_sums(1, s, total);
 }
 
 // Sums of the four places of a row. A lane of places 1 and 3 holds at most 12 * 128 * 4 a step of 32 bytes: 2^23 bytes

@@ -121,13 +121,24 @@ INLINE __m256 load_weights(const char *w, size_t index, size_t n, weight_kind ki
   return _mm256_castsi256_ps(_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(v), places));
 }
 
-// Dots of R rows with N tokens; the accumulators stay in registers for R * N <= 8.
-INLINE void dot_tile(const char *w, size_t row_bytes, int R, const float *x, size_t x_stride, int N, size_t count,
-                     float *y, size_t y_stride, weight_kind kind) {
-  __m256 lanes[8];
-  for (int k = 0; k < R * N; k++) lanes[k] = _mm256_setzero_ps();
-  size_t i = 0;
-  for (; i + 8 <= count; i += 8) {
+// Weights as floats: columns of a few rows, which many tokens read again, and the lanes of their dots. Both stay in the
+// first cache, where inputs, often a multiple of 4 kB apart, would push each other out.
+enum { block_rows = 8, block_columns = 512, block_tokens = 16 };
+typedef struct {
+  float weights[block_rows][block_columns];
+  __m256 lanes[block_tokens][block_rows];
+} dot_block;
+
+// Adds the products of `count` columns, a multiple of 8, of R rows and N tokens to lanes[t * lane_stride + r]. Weights
+// go to `wide` too, block_columns a row, unless it is NULL. Accumulators stay in registers for R * N <= 8.
+INLINE void add_products(const char *w, size_t row_bytes, int R, const float *x, size_t x_stride, int N, size_t count,
+                         __m256 *lanes, size_t lane_stride, weight_kind kind, float *wide) {
+  __m256 sums[8];
+  for (int t = 0; t < N; t++) {
+    for (int r = 0; r < R; r++) sums[t * R + r] = lanes[t * lane_stride + r];
+  }
+#pragma clang loop unroll_count(2)
+  for (size_t i = 0; i < count; i += 8) {
     // One token reads weights as fast as memory gives them: ask for the same place of the next four rows. Rows are
     // often a multiple of 4 kB apart and then share a set of the first cache, so they are fetched to the second.
     if (N == 1 && R == 4 && i % 32 == 0) {
@@ -138,44 +149,111 @@ INLINE void dot_tile(const char *w, size_t row_bytes, int R, const float *x, siz
     for (int t = 0; t < N; t++) input[t] = _mm256_loadu_ps(x + t * x_stride + i);
     for (int r = 0; r < R; r++) {
       __m256 weight = load_weights(w + r * row_bytes, i, 8, kind);
-      for (int t = 0; t < N; t++) lanes[r * N + t] = _mm256_add_ps(lanes[r * N + t], _mm256_mul_ps(weight, input[t]));
+      if (wide) _mm256_storeu_ps(wide + r * block_columns + i, weight);
+      for (int t = 0; t < N; t++) sums[t * R + r] = _mm256_add_ps(sums[t * R + r], _mm256_mul_ps(weight, input[t]));
     }
   }
-  if (i < count) {
-    // Zeros add nothing: a lane is never -0, so the bits stay what the definition gives.
-    for (int t = 0; t < N; t++) {
-      __m256 input = load_part(x + t * x_stride + i, count - i);
-      for (int r = 0; r < R; r++) {
-        __m256 weight = load_weights(w + r * row_bytes, i, count - i, kind);
-        lanes[r * N + t] = _mm256_add_ps(lanes[r * N + t], _mm256_mul_ps(weight, input));
-      }
+  for (int t = 0; t < N; t++) {
+    for (int r = 0; r < R; r++) lanes[t * lane_stride + r] = sums[t * R + r];
+  }
+}
+
+INLINE float joined(__m256 lanes) {
+  __m256 v = _mm256_hadd_ps(lanes, lanes);
+  v = _mm256_hadd_ps(v, v);
+  return _mm_cvtss_f32(_mm_add_ss(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1)));
+}
+
+// Adds the products from `first` on, fewer than 8, of R rows and N tokens to lanes[t * lane_stride + r].
+INLINE void add_last(const char *w, size_t row_bytes, size_t R, const float *x, size_t x_stride, size_t N, size_t first,
+                     size_t count, __m256 *lanes, size_t lane_stride, weight_kind kind) {
+  if (first == count) return;
+  // Zeros add nothing: a lane is never -0, so the bits stay what the definition gives.
+  __m256 weights[block_rows];
+  for (size_t r = 0; r < R; r++) weights[r] = load_weights(w + r * row_bytes, first, count - first, kind);
+  for (size_t t = 0; t < N; t++) {
+    __m256 input = load_part(x + t * x_stride + first, count - first);
+    for (size_t r = 0; r < R; r++) {
+      __m256 *sum = lanes + t * lane_stride + r;
+      *sum = _mm256_add_ps(*sum, _mm256_mul_ps(weights[r], input));
     }
   }
-  for (int r = 0; r < R; r++) {
-    for (int t = 0; t < N; t++) {
-      __m256 v = _mm256_hadd_ps(lanes[r * N + t], lanes[r * N + t]);
-      v = _mm256_hadd_ps(v, v);
-      y[t * y_stride + r] =
-          _mm_cvtss_f32(_mm_add_ss(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1)));
-    }
+}
+
+// Dots of R rows with N tokens.
+INLINE void dot_tile(const char *w, size_t row_bytes, int R, const float *x, size_t x_stride, int N, size_t count,
+                     float *y, size_t y_stride, weight_kind kind) {
+  const size_t whole = count / 8 * 8;
+  __m256 lanes[8];
+  for (int k = 0; k < R * N; k++) lanes[k] = _mm256_setzero_ps();
+  add_products(w, row_bytes, R, x, x_stride, N, whole, lanes, R, kind, NULL);
+  add_last(w, row_bytes, R, x, x_stride, N, whole, count, lanes, R, kind);
+  for (int t = 0; t < N; t++) {
+    for (int r = 0; r < R; r++) y[t * y_stride + r] = joined(lanes[t * R + r]);
+  }
+}
+
+// Adds the products of a block's columns, of four rows: the first two tokens widen the weights for the others.
+INLINE void add_block(dot_block *block, size_t row, const char *w, size_t row_bytes, const float *x, size_t x_stride,
+                      size_t tokens, size_t count, weight_kind kind) {
+  float *wide = block->weights[row];
+  add_products(w, row_bytes, 4, x, x_stride, 2, count, &block->lanes[0][row], block_rows, kind, wide);
+  for (size_t t = 2; t + 2 <= tokens; t += 2)
+    add_products((const char *)wide, sizeof block->weights[0], 4, x + t * x_stride, x_stride, 2, count,
+                 &block->lanes[t][row], block_rows, KIND_F32, NULL);
+  if (tokens % 2)
+    add_products((const char *)wide, sizeof block->weights[0], 4, x + (tokens - 1) * x_stride, x_stride, 1, count,
+                 &block->lanes[tokens - 1][row], block_rows, KIND_F32, NULL);
+}
+
+// Dots of `rows` rows, 4 or 8, with 2 tokens or more, block_tokens at most.
+INLINE void dot_rows(const char *w, size_t row_bytes, size_t rows, const float *x, size_t x_stride, size_t tokens,
+                     size_t count, float *y, size_t y_stride, weight_kind kind) {
+  const size_t whole = count / 8 * 8;
+  dot_block block;
+  for (size_t t = 0; t < tokens; t++) {
+    for (size_t r = 0; r < rows; r++) block.lanes[t][r] = _mm256_setzero_ps();
+  }
+  for (size_t i = 0; i < whole; i += block_columns) {
+    size_t n = whole - i < block_columns ? whole - i : block_columns;
+    for (size_t r = 0; r < rows; r += 4)
+      add_block(&block, r, w + r * row_bytes + i * (kind == KIND_F32 ? 4 : 2), row_bytes, x + i, x_stride, tokens, n,
+                kind);
+  }
+  add_last(w, row_bytes, rows, x, x_stride, tokens, whole, count, block.lanes[0], block_rows, kind);
+  for (size_t t = 0; t < tokens; t++) {
+    for (size_t r = 0; r < rows; r++) y[t * y_stride + r] = joined(block.lanes[t][r]);
+  }
+}
+
+// Dots with block_tokens tokens at most.
+INLINE void dot_some(const char *w, size_t row_bytes, size_t rows, const float *x, size_t x_stride, size_t tokens,
+                     size_t count, float *y, size_t y_stride, weight_kind kind) {
+  // A block costs stores and loads of weights and lanes, which few tokens or columns do not win back.
+  const size_t fours = rows / 4 * 4, blocked = tokens < 5 || count < block_columns ? 0 : fours;
+  for (size_t r = 0; r < blocked; r += block_rows)
+    dot_rows(w + r * row_bytes, row_bytes, blocked - r < block_rows ? blocked - r : block_rows, x, x_stride, tokens,
+             count, y + r, y_stride, kind);
+  for (size_t r = blocked; r < fours; r += 4) {
+    const char *p = w + r * row_bytes;
+    size_t t = 0;
+    for (; t + 2 <= tokens; t += 2)
+      dot_tile(p, row_bytes, 4, x + t * x_stride, x_stride, 2, count, y + t * y_stride + r, y_stride, kind);
+    if (t < tokens)
+      dot_tile(p, row_bytes, 4, x + t * x_stride, x_stride, 1, count, y + t * y_stride + r, y_stride, kind);
+  }
+  for (size_t r = fours; r < rows; r++) {
+    for (size_t t = 0; t < tokens; t++)
+      dot_tile(w + r * row_bytes, row_bytes, 1, x + t * x_stride, x_stride, 1, count, y + t * y_stride + r, y_stride,
+               kind);
   }
 }
 
 INLINE void dot_all(const char *w, size_t row_bytes, size_t rows, const float *x, size_t x_stride, size_t tokens,
                     size_t count, float *y, size_t y_stride, weight_kind kind) {
-  size_t r = 0;
-  for (; r + 4 <= rows; r += 4) {
-    const char *p = w + r * row_bytes;
-    size_t t = 0;
-    for (; t + 2 <= tokens; t += 2)
-      dot_tile(p, row_bytes, 4, x + t * x_stride, x_stride, 2, count, y + t * y_stride + r, y_stride, kind);
-    if (t < tokens) dot_tile(p, row_bytes, 4, x + t * x_stride, x_stride, 1, count, y + t * y_stride + r, y_stride, kind);
-  }
-  for (; r < rows; r++) {
-    for (size_t t = 0; t < tokens; t++)
-      dot_tile(w + r * row_bytes, row_bytes, 1, x + t * x_stride, x_stride, 1, count, y + t * y_stride + r, y_stride,
-               kind);
-  }
+  for (size_t t = 0; t < tokens; t += block_tokens)
+    dot_some(w, row_bytes, rows, x + t * x_stride, x_stride, tokens - t < block_tokens ? tokens - t : block_tokens,
+             count, y + t * y_stride, y_stride, kind);
 }
 
 AVX2 void trit_avx2_dot_bf16(const void *w, size_t row_bytes, size_t rows, const float *x, size_t x_stride,
