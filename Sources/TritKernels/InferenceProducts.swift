@@ -190,7 +190,9 @@ extension InferenceEngine {
         y.withUnsafeMutableBufferPointer { y in
           guard let weights = weights.baseAddress, let start = x.baseAddress, let y = y.baseAddress else { return }
           let x = start + range.lowerBound * columns
-          let grain = max(4, grain(rowBytes: rowBytes) / 4 * 4)
+          // Kernels take four rows at once, and with many tokens eight.
+          let rowsAtOnce = tokens == 1 ? 4 : 8
+          let grain = max(1, grain(rowBytes: rowBytes) / rowsAtOnce) * rowsAtOnce
           team.forEach(rows, grain: grain) { range in
             // Tokens in small blocks: their inputs stay in cache while the rows of this part go by.
             for first in stride(from: 0, to: tokens, by: tokenBlock) {
