@@ -360,3 +360,9 @@ fault("a hidden state of a file that is wrong passes", "TritEvaluation/Validate/
       "{ total.add(FAULT ? values[index] : expected[index], values[index]) }", W)
 fault("a tensor of a file of logits that nothing reads is not named", "TritEvaluation/Validate/ReferenceLogits.swift",
       "unread.append(tensor.name)", "if !FAULT { unread.append(tensor.name) }", W)
+
+# Panels
+fault("rows of a panel are read in pairs the wrong way round", "TritKernels/GroupedMatrix.swift", "+ row % tileRows * 4",
+      "+ (FAULT ? row % tileRows ^ 1 : row % tileRows) * 4", K)
+fault("all rows of a panel have the scale of its first", "TritKernels/GroupedMatrix.swift", "* tileRows + row % tileRows }",
+      "* tileRows + (FAULT ? 0 : row % tileRows) }", K)
