@@ -34,7 +34,8 @@ package struct CommandSchema: Sendable {
 
   private init(_ type: any ParsableCommand.Type, parents: [String]) {
     let configuration = type.configuration
-    path = parents + [configuration.commandName ?? kebabCase(String(describing: type))]
+    // Not by description: whether a type describes itself is looked up among all there are, half of a start's time.
+    path = parents + [configuration.commandName ?? kebabCase(_typeName(type, qualified: false))]
     abstract = configuration.abstract
     discussion = configuration.discussion
     version = configuration.version

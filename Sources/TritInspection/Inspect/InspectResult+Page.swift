@@ -8,6 +8,7 @@ import TritSurvey
 extension InspectResult {
   /// The page of `tritsmith inspect --html`: verdict, sizes, weights, then the tables of the report.
   package var page: ReportDocument {
+    let report = report
     var page = ReportDocument(
       title: pageTitle, schema: report.schema, verdict: verdict(withEvidence: true), primaryTable: "tensors")
     page.append(keyFigures)

@@ -185,10 +185,10 @@ struct PageOptions: ParsableArguments {
 
   /// Writes the page if one is wanted, and prints the report unless the page takes its place.
   func finish(
-    _ file: PageFile?, page: ReportDocument, printing output: OutputOptions, _ report: ReportDocument,
-    quietly: Bool = false
+    _ file: PageFile?, page: @autoclosure () -> ReportDocument, printing output: OutputOptions,
+    _ report: ReportDocument, quietly: Bool = false
   ) throws {
-    try file?.write(page)
+    try file?.write(page())
     guard html == "-" else {
       output.print(report, quietly: quietly)
       // Beside the result, which may be data of another program.
@@ -196,7 +196,7 @@ struct PageOptions: ParsableArguments {
       return
     }
     var standard = StandardOutput.shared
-    HTMLRenderer().render(page, to: &standard)
+    HTMLRenderer().render(page(), to: &standard)
   }
 }
 
