@@ -186,14 +186,14 @@ final class ReadAhead: Sendable {
       }
       unit.arrival.signal()
     } catch {
+      // First: the room this leaves, and whom the error wakes, would let the next one come.
+      abandon(error)
       for place in held { place.file.letGo(place.range) }
       state.withLock { state in
         state.held.remove(index)
         state.heldBytes -= unit.byteCount
       }
       unit.failure.withLock { $0 = error }
-      // First: whom the error wakes would make room for the next one.
-      abandon(error)
       unit.arrival.signal()
     }
   }
