@@ -1,8 +1,7 @@
 // Tritsmith: products with scales for groups of columns, in panels of sixteen rows as they lie in memory.
 //
 // The lanes of the definition are vectors of eight rows in memory: every group adds to one of them. Few tokens take the
-// codes of a panel as they are; for many they are decoded once. The including file also defines `ask_ahead(w)`, which
-// may fetch what follows.
+// codes of a panel as they are; for many they are decoded once.
 #ifndef TRIT_GROUPED_TILES_H
 #define TRIT_GROUPED_TILES_H
 #include "tiles.h"
@@ -11,8 +10,6 @@
 
 // From few_tokens on it pays to decode a panel once.
 enum { block_bytes = 512, block_columns = 128, block_steps = 8, place_columns = 32, few_tokens = 5 };
-
-TILE void ask_ahead(const uint8_t *w);
 
 // The scales of eight rows.
 TILE __m256 load_scales(const void *scales, size_t index, int is_half) {
@@ -165,9 +162,9 @@ TILE void panel_with_tokens(workspace *space, const uint8_t *w, size_t rows, con
 }
 
 // The entry grouped_dot of a table.
-TILE void grouped_tiles(const uint8_t *w, size_t rows, size_t blocks, unsigned cuts, const void *scales, int is_half,
-                        const int8_t *q, size_t q_stride, const int32_t *sums, const float *units, size_t group_stride,
-                        size_t tokens, float *y, size_t y_stride) {
+TARGET static void grouped_dot(const uint8_t *w, size_t rows, size_t blocks, unsigned cuts, const void *scales,
+                               int is_half, const int8_t *q, size_t q_stride, const int32_t *sums, const float *units,
+                               size_t group_stride, size_t tokens, float *y, size_t y_stride) {
   const size_t panel_scales = blocks * cuts * TRIT_TILE_ROWS * (is_half ? 2 : 4);
   const grouped_input x = {blocks, cuts, is_half, q, q_stride, sums, units, group_stride};
   for (size_t r = 0; r < rows; r += TRIT_TILE_ROWS, w += blocks * block_bytes) {

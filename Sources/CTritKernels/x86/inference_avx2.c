@@ -4,30 +4,40 @@
 // them are added before the lanes are widened to 32 bits. Packed bytes are shifted once, not three times: places 1 and 3
 // are multiplied as they stand, four times as large, widened after 8 steps, and divided at the end.
 #if defined(__x86_64__)
-#include "avx2.h"
+#define TARGET __attribute__((target("avx2,f16c")))
+// A lane of places 1 and 3 holds at most 12 * 128 * 4 a step of 32 bytes: 2^23 bytes of a row stay below 2^31.
+enum { asks_ahead = 1, row_block_bytes = 1 << 23 };
+
+#include "grouped_tiles.h"
+#include "inference_float.h"
+#include "packed_rows.h"
+#include "packed_tiles.h"
 
 enum { narrow_bytes = 32 * vector_bytes, large_bytes = 8 * vector_bytes, line_bytes = 64 };
 
-// Sums of four accumulators, in order.
-INLINE __m128i sum_four(__m256i a, __m256i b, __m256i c, __m256i d) {
-  __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
-  return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
+// A step of a tile is 12 maddubs, 12 adds and 8 loads for 384 multiply-adds.
+TILE __m256i add_products(__m256i sums, __m256i codes, __m256i x) {
+  return _mm256_add_epi16(sums, _mm256_maddubs_epi16(codes, x));
 }
 
+TILE __m256i whole_sums(__m256i sums) { return _mm256_madd_epi16(sums, _mm256_set1_epi16(1)); }
+
+TILE __m256i join_sums(__m256i a, __m256i b) { return whole_sums(_mm256_add_epi16(a, _mm256_srai_epi16(b, 2))); }
+
 // Adds the products of 32 bytes, four codes each, to a 16-bit accumulator a place.
-INLINE void add_step(__m256i v, const int8_t *q, size_t part, __m256i s[4]) {
+TILE void add_step(__m256i v, const int8_t *q, size_t part, __m256i s[4]) {
   const __m256i low = _mm256_set1_epi8(3), high = _mm256_set1_epi8(12);
   __m256i h = _mm256_srli_epi16(v, 4);
-  s[0] = _mm256_add_epi16(s[0], _mm256_maddubs_epi16(_mm256_and_si256(v, low), load_q(q)));
-  s[1] = _mm256_add_epi16(s[1], _mm256_maddubs_epi16(_mm256_and_si256(v, high), load_q(q + part)));
-  s[2] = _mm256_add_epi16(s[2], _mm256_maddubs_epi16(_mm256_and_si256(h, low), load_q(q + 2 * part)));
-  s[3] = _mm256_add_epi16(s[3], _mm256_maddubs_epi16(_mm256_and_si256(h, high), load_q(q + 3 * part)));
+  s[0] = add_products(s[0], _mm256_and_si256(v, low), load_q(q));
+  s[1] = add_products(s[1], _mm256_and_si256(v, high), load_q(q + part));
+  s[2] = add_products(s[2], _mm256_and_si256(h, low), load_q(q + 2 * part));
+  s[3] = add_products(s[3], _mm256_and_si256(h, high), load_q(q + 3 * part));
 }
 
 // Adds accumulators k and k + 2 to 32-bit ones, and empties them.
-INLINE void widen_sums(int k, __m256i s[4], __m256i total[4]) {
+TILE void widen_sums(int k, __m256i s[4], __m256i total[4]) {
   for (; k < 4; k += 2) {
-    total[k] = _mm256_add_epi32(total[k], _mm256_madd_epi16(s[k], _mm256_set1_epi16(1)));
+    total[k] = _mm256_add_epi32(total[k], whole_sums(s[k]));
     s[k] = _mm256_setzero_si256();
   }
 }
@@ -35,7 +45,7 @@ INLINE void widen_sums(int k, __m256i s[4], __m256i total[4]) {
 // Adds the products of `count` bytes, four codes each, to 32-bit accumulators; those of places 1 and 3 four times as
 // large. Place k meets q[k * part + m]. Rows go one after the other: weights of several rows at once share loads of
 // activations and are faster in cache, but memory gives them slower than one run of bytes.
-INLINE void add_row(const uint8_t *w, size_t count, const int8_t *q, size_t part, __m256i total[4]) {
+TILE void add_row(const uint8_t *w, size_t count, const int8_t *q, size_t part, __m256i total[4]) {
   const size_t whole = count / vector_bytes * vector_bytes;
   __m256i s[4];
   for (int k = 0; k < 4; k++) s[k] = _mm256_setzero_si256();
@@ -61,36 +71,10 @@ INLINE void add_row(const uint8_t *w, size_t count, const int8_t *q, size_t part
   widen_sums(1, s, total);
 }
 
-// Sums of the four places of a row. A lane of places 1 and 3 holds at most 12 * 128 * 4 a step of 32 bytes: 2^23 bytes
-// of a row stay below 2^31.
-INLINE __m128i row_sums(const uint8_t *w, size_t count, const int8_t *q, size_t part) {
-  enum { block_bytes = 1 << 23 };
-  __m128i sums = _mm_setzero_si128();
-  for (size_t m = 0; m < count; m += block_bytes) {
-    __m256i total[4];
-    for (int k = 0; k < 4; k++) total[k] = _mm256_setzero_si256();
-    add_row(w + m, count - m < block_bytes ? count - m : block_bytes, q + m, part, total);
-    for (int k = 1; k < 4; k += 2) total[k] = _mm256_srai_epi32(total[k], 2);
-    sums = _mm_add_epi32(sums, sum_four(total[0], total[1], total[2], total[3]));
-  }
-  return sums;
-}
-
-AVX2 static void joined_dot(const uint8_t *w, size_t rows, size_t columns, const int8_t *q, int32_t *sums,
-                            size_t plane_stride) {
-  for (size_t r = 0; r < rows; r++, w += columns) {
-    int32_t four[4];
-    _mm_storeu_si128((__m128i *)four, row_sums(w, columns, q, 0));
-    for (int k = 0; k < 4; k++) sums[k * plane_stride + r] = four[k];
-  }
-}
-
-AVX2 static void split_dot(const uint8_t *w, size_t rows, size_t part, const int8_t *q, int32_t *sums) {
-  for (size_t r = 0; r < rows; r++, w += part) {
-    int32_t four[4];
-    _mm_storeu_si128((__m128i *)four, row_sums(w, part, q, part));
-    sums[r] = (int32_t)((uint32_t)four[0] + (uint32_t)four[1] + (uint32_t)four[2] + (uint32_t)four[3]);
-  }
+TILE void place_sums(const uint8_t *w, size_t count, const int8_t *q, size_t part, __m256i sums[4]) {
+  for (int k = 0; k < 4; k++) sums[k] = _mm256_setzero_si256();
+  add_row(w, count, q, part, sums);
+  for (int k = 1; k < 4; k += 2) sums[k] = _mm256_srai_epi32(sums[k], 2);
 }
 
 const trit_inference_table trit_inference_avx2 = {
@@ -98,8 +82,8 @@ const trit_inference_table trit_inference_avx2 = {
     .quantize_row = trit_avx2_quantize_row,
     .joined_dot = joined_dot,
     .split_dot = split_dot,
-    .packed_product = trit_avx2_packed_product,
-    .grouped_dot = trit_avx2_grouped_dot,
+    .packed_product = packed_product,
+    .grouped_dot = grouped_dot,
     .widen_trits = trit_avx2_widen_trits,
     .dot_bf16 = trit_avx2_dot_bf16,
     .dot_f16 = trit_avx2_dot_f16,

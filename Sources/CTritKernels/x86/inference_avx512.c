@@ -7,7 +7,6 @@
 #if defined(__x86_64__)
 #include "../expanded.h"
 #include "inference_float.h"
-#include "vnni.h"
 
 #include <immintrin.h>
 
@@ -16,11 +15,11 @@
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512vnni")))
 #define INLINE AVX512 static inline __attribute__((always_inline))
 
-// Sums of place 3 hold 64 * 3 * 128 a product, four products a lane and step: block_bytes of a row stay below 2^31.
-enum { vector_bytes = 64, block_bytes = 1 << 20 };
+// Sums of place 3 hold 64 * 3 * 128 a product, four products a lane and step: row_block_bytes of a row stay below 2^31.
+enum { wide_bytes = 64, row_block_bytes = 1 << 20 };
 
-INLINE __m512i load_bytes(const uint8_t *w, size_t n) {
-  if (n >= vector_bytes) return _mm512_loadu_si512(w);
+INLINE __m512i load_wide(const uint8_t *w, size_t n) {
+  if (n >= wide_bytes) return _mm512_loadu_si512(w);
   return _mm512_maskz_loadu_epi8(((__mmask64)1 << n) - 1, w);
 }
 
@@ -38,8 +37,8 @@ INLINE __m128i sum_four(__m512i a, __m512i b, __m512i c, __m512i d) {
 INLINE __m128i joined_block(const uint8_t *w, size_t columns, const int8_t *q) {
   __m512i s[4];
   for (int k = 0; k < 4; k++) s[k] = _mm512_setzero_si512();
-  for (size_t c = 0; c < columns; c += vector_bytes) {
-    __m512i x = _mm512_loadu_si512(q + c), v = load_bytes(w + c, columns - c);
+  for (size_t c = 0; c < columns; c += wide_bytes) {
+    __m512i x = _mm512_loadu_si512(q + c), v = load_wide(w + c, columns - c);
     for (int k = 0; k < 3; k++) s[k] = _mm512_dpbusd_epi32(s[k], place(v, k), x);
     // The whole byte is the sum of its four places: what the other three have is taken off at the end.
     s[3] = _mm512_dpbusd_epi32(s[3], v, x);
@@ -52,8 +51,8 @@ AVX512 static void joined_dot(const uint8_t *w, size_t rows, size_t columns, con
                               size_t plane_stride) {
   for (size_t r = 0; r < rows; r++, w += columns) {
     __m128i total = _mm_setzero_si128();
-    for (size_t c = 0; c < columns; c += block_bytes) {
-      size_t n = columns - c < block_bytes ? columns - c : block_bytes;
+    for (size_t c = 0; c < columns; c += row_block_bytes) {
+      size_t n = columns - c < row_block_bytes ? columns - c : row_block_bytes;
       total = _mm_add_epi32(total, joined_block(w + c, n, q + c));
     }
     sums[r] = _mm_cvtsi128_si32(total);
@@ -66,8 +65,8 @@ AVX512 static void joined_dot(const uint8_t *w, size_t rows, size_t columns, con
 INLINE int32_t split_block(const uint8_t *w, size_t count, const int8_t *q, size_t part) {
   __m512i s[4];
   for (int k = 0; k < 4; k++) s[k] = _mm512_setzero_si512();
-  for (size_t m = 0; m < count; m += vector_bytes) {
-    __m512i v = load_bytes(w + m, count - m);
+  for (size_t m = 0; m < count; m += wide_bytes) {
+    __m512i v = load_wide(w + m, count - m);
     for (int k = 0; k < 4; k++)
       s[k] = _mm512_dpbusd_epi32(s[k], place(v, k), _mm512_loadu_si512(q + k * part + m));
   }
@@ -78,8 +77,8 @@ INLINE int32_t split_block(const uint8_t *w, size_t count, const int8_t *q, size
 AVX512 static void split_dot(const uint8_t *w, size_t rows, size_t part, const int8_t *q, int32_t *sums) {
   for (size_t r = 0; r < rows; r++, w += part) {
     uint32_t total = 0;
-    for (size_t m = 0; m < part; m += block_bytes)
-      total += (uint32_t)split_block(w + m, part - m < block_bytes ? part - m : block_bytes, q + m, part);
+    for (size_t m = 0; m < part; m += row_block_bytes)
+      total += (uint32_t)split_block(w + m, part - m < row_block_bytes ? part - m : row_block_bytes, q + m, part);
     sums[r] = (int32_t)total;
   }
 }
@@ -89,7 +88,7 @@ INLINE void code_tile(const uint8_t *codes, size_t code_stride, const int8_t *q,
                       int32_t *sums, size_t sum_stride) {
   __m512i s[16];
   for (int k = 0; k < 4 * N; k++) s[k] = _mm512_setzero_si512();
-  for (size_t c = 0; c < count; c += vector_bytes) {
+  for (size_t c = 0; c < count; c += wide_bytes) {
     __m512i x[4];
     for (int t = 0; t < N; t++) x[t] = _mm512_loadu_si512(q + t * q_stride + c);
     for (int r = 0; r < 4; r++) {
@@ -133,13 +132,20 @@ AVX512 static void weighted_sum(const float *weight, const float *v, size_t v_st
   if (i < count) trit_avx2_weighted_sum(weight, v + i, v_stride, rows, count - i, out + i);
 }
 
+#define TARGET __attribute__((target("avx2,f16c,avx512f,avx512bw,avx512vl,avx512vnni")))
+#define DPBUSD _mm256_dpbusd_epi32
+// The hardware asks for the next lines itself.
+enum { asks_ahead = 0 };
+#include "grouped_tiles.h"
+#include "vnni.h"
+
 const trit_inference_table trit_inference_avx512 = {
     .name = "avx512-vnni",
     .quantize_row = trit_avx2_quantize_row,
     .joined_dot = joined_dot,
     .split_dot = split_dot,
     .packed_product = packed_product,
-    .grouped_dot = trit_avx512_grouped_dot,
+    .grouped_dot = grouped_dot,
     .widen_trits = trit_avx2_widen_trits,
     .dot_bf16 = trit_avx2_dot_bf16,
     .dot_f16 = trit_avx2_dot_f16,

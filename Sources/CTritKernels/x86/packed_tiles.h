@@ -55,8 +55,8 @@ TILE void packed_tile(const __m256i *panel, const int8_t *q, size_t q_stride, in
 }
 
 // The entry packed_product of a table.
-TILE void packed_tiles(const uint8_t *w, size_t rows, size_t width, int is_split, const int8_t *q, size_t q_stride,
-                       size_t tokens, int32_t *sums) {
+TARGET static void packed_product(const uint8_t *w, size_t rows, size_t width, int is_split, const int8_t *q,
+                                  size_t q_stride, size_t tokens, int32_t *sums) {
   __m256i panel[4 * place_vectors];
   const size_t place_columns = is_split ? width : 0, place_sums = is_split ? 0 : tokens * TRIT_TILE_ROWS;
   memset(sums, 0, (is_split ? 1 : 4) * tokens * TRIT_TILE_ROWS * sizeof *sums);

@@ -1,7 +1,7 @@
 // Tritsmith: tiles of sixteen rows and some tokens in registers of 32 bytes, shared by the x86 tables.
 //
 // The including file defines TARGET, and how unsigned codes meet signed activations: `add_products(sums, codes, x)` adds
-// the products of 32 bytes, `whole_sums(sums)` gives their sums in fours as eight numbers of 32 bits, and
+// the products of 32 bytes, `whole_sums(sums)` gives their sums in fours as eight numbers of 32 bits,
 // `join_sums(a, b)` those of a and of a quarter of b.
 //
 // A panel holds the codes of sixteen rows, columns in fours: a vector is four columns of eight rows. Four activations
@@ -31,6 +31,15 @@ TILE __m256i load_bytes(const uint8_t *w, size_t n) {
   memcpy(buffer, w, n);
   return _mm256_loadu_si256((const __m256i *)buffer);
 }
+
+// Asks for weights that are read once, a page before they are. Left to the hardware, whose requests end with each page,
+// products of one token read 0.70 of what plain reading does (Zen 3); so they read 0.93. What lies behind the weights
+// may be asked for too: it does nothing.
+TILE void ask_ahead(const uint8_t *w) {
+  if (asks_ahead) _mm_prefetch((const char *)w + 4096, _MM_HINT_T0);
+}
+
+TILE __m256i load_q(const int8_t *q) { return _mm256_loadu_si256((const __m256i *)q); }
 
 // Four activations, eight times.
 TILE __m256i four_columns(const int8_t *q) {
