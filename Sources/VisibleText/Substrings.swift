@@ -7,9 +7,7 @@ extension StringProtocol {
   package func firstRange(ofText text: String) -> Range<Index>? {
     let own = utf8
     // Both are whole scalars: a place that begins like one ends like one.
-    guard let offset = withBytes(own, { own in withBytes(text.utf8) { firstPlace(of: $0, in: own) } }) else {
-      return nil
-    }
+    guard let offset = firstPlace(of: text, in: own) else { return nil }
     let start = own.index(own.startIndex, offsetBy: offset)
     return start..<own.index(start, offsetBy: text.utf8.count)
   }
@@ -44,9 +42,12 @@ extension StringProtocol {
 
 extension String {
   /// The same for a whole text: generic code looks its types up at each call, which takes longer than a name.
-  package func contains(text: String) -> Bool {
-    withBytes(utf8) { own in withBytes(text.utf8) { firstPlace(of: $0, in: own) } } != nil
-  }
+  package func contains(text: String) -> Bool { firstPlace(of: text, in: utf8) != nil }
+}
+
+@inline(__always)
+private func firstPlace(of text: String, in own: some Collection<UInt8>) -> Int? {
+  withBytes(own) { own in withBytes(text.utf8) { firstPlace(of: $0, in: own) } }
 }
 
 /// Gives `body` the bytes of a text, where they are if they lie side by side.
