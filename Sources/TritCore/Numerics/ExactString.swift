@@ -1,5 +1,7 @@
 // Tritsmith: strings compared by their bytes.
 
+import LibC
+
 /// A string compared and hashed by its UTF-8 bytes.
 ///
 /// Swift's `String` equality is canonical equivalence: "é" in one and in two scalars are equal. Tensor names and
@@ -14,7 +16,16 @@ package struct ExactString: Hashable, Comparable, Sendable, CustomStringConverti
   package var description: String { string }
 
   package static func == (left: ExactString, right: ExactString) -> Bool {
-    left.string.utf8.elementsEqual(right.string.utf8)
+    let (left, right) = (left.string.utf8, right.string.utf8)
+    guard left.count == right.count else { return false }
+    // Through its view a text is walked byte by byte with a check for each.
+    let isEqual = left.withContiguousStorageIfAvailable { left in
+      right.withContiguousStorageIfAvailable { right in
+        guard let first = left.baseAddress, let second = right.baseAddress else { return left.isEmpty }
+        return memcmp(first, second, left.count) == 0
+      }
+    }
+    return (isEqual ?? nil) ?? left.elementsEqual(right)
   }
 
   /// Byte order, which for UTF-8 is also scalar order.
