@@ -78,15 +78,19 @@ enum ScaledBase3 {
     Int8(truncatingIfNeeded: (UInt16(byte &* place) &* 3) &>> 8) &- 1
   }
 
-  /// Whether a byte stands for five digits.
-  static let isFive: [Bool] = mask(bytes)
+  /// The same for the first place of eight bytes; what is below it is three times the bytes, modulo 256.
+  @inline(__always)
+  static func trits(_ bytes: SIMD8<UInt8>) -> SIMD8<Int8> {
+    SIMD8(truncatingIfNeeded: (SIMD8<UInt16>(truncatingIfNeeded: bytes) &* 3) &>> 8) &- 1
+  }
 
-  /// Whether a byte stands for four digits and a fifth, least significant one of 0.
-  static let isFour: [Bool] = mask(stride(from: 0, to: 243, by: 3).map { bytes[$0] })
-
-  private static func mask(_ used: [UInt8]) -> [Bool] {
-    var result = [Bool](repeating: false, count: 256)
-    for byte in used { result[Int(byte)] = true }
-    return result
+  /// Whether a byte stands for five digits, or for four and a fifth, least significant one of 0.
+  ///
+  /// byte = ⌈256·v / n⌉ for some v says 256·v ≤ n·byte < 256·v + n: n·byte leaves less than n modulo 256. There are
+  /// n = 243 values of five digits and 81 of four.
+  @inline(__always)
+  static func isUsed(_ byte: UInt8, digits: Int) -> Bool {
+    let values: UInt8 = digits == 5 ? 243 : 81
+    return byte &* values < values
   }
 }

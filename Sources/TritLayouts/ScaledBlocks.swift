@@ -58,18 +58,15 @@ struct Base3Block {
     var digits: Int
   }
 
-  private let parts: [Part]
   let columns: Int
 
-  init(columns: Int) {
-    self.columns = columns
-    var (parts, byte, column) = ([Part](), 0, 0)
-    for (count, digits) in [(columns / 8, 5), (columns / 16, 5), (columns / 64, 4)] {
-      parts.append(Part(bytes: byte..<byte + count, firstColumn: column, digits: digits))
-      byte += count
-      column += count * digits
-    }
-    self.parts = parts
+  /// Gives `body` the three runs. No list of them: for a known number of columns all of this becomes constants.
+  @inline(__always)
+  private func forEachPart(_ body: (Part) -> Void) {
+    let (long, short, last) = (columns / 8, columns / 16, columns / 64)
+    body(Part(bytes: 0..<long, firstColumn: 0, digits: 5))
+    body(Part(bytes: long..<long + short, firstColumn: 5 * long, digits: 5))
+    body(Part(bytes: long + short..<long + short + last, firstColumn: 5 * (long + short), digits: 4))
   }
 
   /// Codes of a block, whose first trit is at `first`, put at `start`.
@@ -77,7 +74,7 @@ struct Base3Block {
   func pack(_ trits: Span<Int8>, at first: Int, into bytes: inout MutableSpan<UInt8>, at start: Int) {
     let scaled = ScaledBase3.bytes
     let table = scaled.span
-    for part in parts {
+    forEachPart { part in
       let count = part.bytes.count
       for index in 0..<count {
         var value = 0
@@ -93,25 +90,31 @@ struct Base3Block {
     }
   }
 
-  /// Trits of a block whose codes begin at `start`, put at `first`.
-  ///
-  /// A digit of all bytes before the next digit: neighbours of one kind, which the compiler makes vectors of.
+  /// Trits of a block whose codes begin at `start`, put at `first`; the caller has made sure that there is room.
   @inline(__always)
   func unpack(_ bytes: RawSpan, at start: Int, into trits: inout MutableSpan<Int8>, at first: Int) {
     bytes.withUnsafeBytes { bytes in
-      trits.withUnsafeMutableBufferPointer { trits in
+      trits.withUnsafeMutableBytes { trits in
         guard let codes = bytes.baseAddress, let output = trits.baseAddress else { return }
-        for part in parts {
+        forEachPart { part in
           let count = part.bytes.count
           let input = codes + start + part.bytes.lowerBound
-          var column = output + first + part.firstColumn
-          var place: UInt8 = 1
-          for _ in 0..<part.digits {
-            for index in 0..<count {
-              column[index] = ScaledBase3.trit(input.load(fromByteOffset: index, as: UInt8.self), place)
+          let column = output + first + part.firstColumn
+          // A digit of eight bytes at once, and by name: compilers do not know that input and output are apart.
+          for index in stride(from: 0, to: count - 7, by: 8) {
+            var rest = input.loadUnaligned(fromByteOffset: index, as: SIMD8<UInt8>.self)
+            for digit in 0..<part.digits {
+              column.storeBytes(of: ScaledBase3.trits(rest), toByteOffset: digit * count + index, as: SIMD8<Int8>.self)
+              rest = rest &+ rest &+ rest
             }
-            column += count
-            place &*= 3
+          }
+          for index in count / 8 * 8..<count {
+            let byte = input.load(fromByteOffset: index, as: UInt8.self)
+            var place: UInt8 = 1
+            for digit in 0..<part.digits {
+              column.storeBytes(of: ScaledBase3.trit(byte, place), toByteOffset: digit * count + index, as: Int8.self)
+              place &*= 3
+            }
           }
         }
       }
@@ -119,12 +122,16 @@ struct Base3Block {
   }
 
   /// Bytes of a block, whose codes begin at `start`, that no digits map to.
+  @inline(__always)
   func others(_ bytes: RawSpan, at start: Int) -> Int {
-    parts.reduce(0) { sum, part in
-      let isUsed = part.digits == 5 ? ScaledBase3.isFive : ScaledBase3.isFour
-      let others = part.bytes.count { !isUsed[Int(bytes.unsafeLoad(fromByteOffset: start + $0, as: UInt8.self))] }
-      return sum + others
+    var count = 0
+    forEachPart { part in
+      for index in part.bytes {
+        let byte = bytes.unsafeLoad(fromUncheckedByteOffset: start &+ index, as: UInt8.self)
+        if !ScaledBase3.isUsed(byte, digits: part.digits) { count &+= 1 }
+      }
     }
+    return count
   }
 }
 
