@@ -33,13 +33,26 @@ package struct GroupedShape: Sendable, Hashable {
   var panelBytes: Int { tileRows * rowBytes }
   var panels: Int { (rows + tileRows - 1) / tileRows }
 
-  /// Where byte 0 of a block of a row lies; bytes 4i to 4i + 3 follow 64i later.
-  func place(row: Int, block: Int) -> Int {
-    row / tileRows * panelBytes + block * tileRows * GroupedShape.blockBytes + row % tileRows * 4
+  /// Where a byte of a block of a row lies; those of a four follow each other.
+  @inline(__always)
+  func place(row: Int, block: Int, byte: Int) -> Int {
+    let panel = row / tileRows * panelBytes + block * tileRows * GroupedShape.blockBytes
+    return panel + byte / 4 * 4 * tileRows + row % tileRows * 4 + byte % 4
   }
 
   /// Where the scale of a group of a row lies: those of sixteen rows side by side.
   func scalePlace(row: Int, group: Int) -> Int { (row / tileRows * groups + group) * tileRows + row % tileRows }
+
+  /// Rows of whole panels, those past the last row too, in parts whose trits stay in the second cache.
+  var bands: [Range<Int>] {
+    let count = max(1, (1 << 18) / max(1, columns) / tileRows)
+    return stride(from: 0, to: panels, by: count).map { $0 * tileRows..<min(panels, $0 + count) * tileRows }
+  }
+
+  /// Where what belongs to bands stands, of an array with so many elements a panel.
+  func places(of bands: [Range<Int>], panel count: Int) -> [Range<Int>] {
+    bands.map { $0.lowerBound / tileRows * count..<$0.upperBound / tileRows * count }
+  }
 
   /// The shape for scales of a granularity; nil where groups end inside a run of 32 columns.
   ///
@@ -131,37 +144,49 @@ package struct GroupedMatrix: Sendable {
       preconditionFailure("groups of \(granularity) end inside a run of 32 columns")
     }
     self.shape = shape
-    let isHalf = grid.multipliers.allSatisfy(HalfFloat.holds)
-    let isBFloat16 = grid.multipliers.allSatisfy(BFloat16.holds)
-    scaleTypes = Set((isHalf ? [DType.f16] : []) + (isBFloat16 ? [.bf16] : []))
-    func scale(_ index: Int) -> Float {
-      let (run, inside) = index.quotientAndRemainder(dividingBy: tileRows)
-      let (panel, group) = run.quotientAndRemainder(dividingBy: shape.groups)
-      let (row, column) = (panel * tileRows + inside, group * shape.groupColumns)
-      return row < rows && column < columns ? grid.multiplier(row: row, column: column) : 0
-    }
-    let count = shape.panels * shape.groups * tileRows
-    scales =
-      isHalf ? .half((0..<count).map { HalfFloat(scale($0)).bits.littleEndian }) : .single((0..<count).map(scale))
-    let bandPanels = max(1, (1 << 20) / max(1, columns) / tileRows)
-    let bands = stride(from: 0, to: shape.panels, by: bandPanels).map { $0..<min(shape.panels, $0 + bandPanels) }
-    let panelBytes = shape.panelBytes
+    let bands = shape.bands
+    (scales, scaleTypes) = try GroupedMatrix.scales(grid, shape, bands, parallelism)
     codes = try parallelism.filled(
-      bands.map { $0.lowerBound * panelBytes..<$0.upperBound * panelBytes }
-    ) { band, bytes in
-      let first = bands[band].lowerBound * tileRows
-      let whole = bands[band].count * tileRows
-      let range = first..<min(rows, first + whole)
-      var trits = [Int8](repeating: 0, count: range.count * columns)
+      shape.places(of: bands, panel: shape.panelBytes),
+      workspace: [Int8](repeating: 0, count: (bands.first?.count ?? 0) * columns)
+    ) { band, trits, bytes in
+      let band = bands[band]
+      let range = band.clamped(to: 0..<rows)
       var span = trits.mutableSpan
       try source.read(range, into: &span)
       // Rows past the last one are packed as well, from no columns at all: every byte is written.
-      for row in 0..<whole {
+      for row in 0..<band.count {
         let start = min(row, range.count) * columns
         let end = row < range.count ? start + columns : start
         GroupedMatrix.pack(trits.span.extracting(start..<end), shape, row, into: &bytes)
       }
     }
+  }
+
+  /// Scales where products read them, and the types that hold each of them.
+  private static func scales(
+    _ grid: MultiplierGrid, _ shape: GroupedShape, _ bands: [Range<Int>], _ parallelism: Parallelism
+  ) throws -> (GroupedScales, Set<DType>) {
+    let isHalf = grid.multipliers.allSatisfy(HalfFloat.holds)
+    let isBFloat16 = grid.multipliers.allSatisfy(BFloat16.holds)
+    func filled<Element: BitwiseCopyable>(_ stored: @Sendable (Float) -> Element) throws -> [Element] {
+      let places = shape.places(of: bands, panel: shape.groups * tileRows)
+      return try parallelism.filled(places, workspace: ()) { band, _, output in
+        let band = bands[band]
+        for row in band {
+          for group in 0..<shape.groups {
+            let column = group * shape.groupColumns
+            let isThere = row < shape.rows && column < shape.columns
+            output[shape.scalePlace(row: row - band.lowerBound, group: group)] =
+              stored(isThere ? grid.multiplier(row: row, column: column) : 0)
+          }
+        }
+      }
+    }
+    return (
+      isHalf ? .half(try filled { HalfFloat($0).bits.littleEndian }) : .single(try filled { $0 }),
+      Set((isHalf ? [DType.f16] : []) + (isBFloat16 ? [.bf16] : []))
+    )
   }
 
   /// The bytes of a row, eight at a time: of each of a block's four places eight trits at once.
@@ -185,15 +210,14 @@ package struct GroupedMatrix: Sendable {
       }
       bytes.withUnsafeMutableBytes { bytes in
         for block in 0..<shape.blocks {
-          let place = shape.place(row: row, block: block)
-          for part in stride(from: 0, to: GroupedShape.blockBytes, by: 8) {
-            let first = block * GroupedShape.blockColumns + part
+          for byte in stride(from: 0, to: GroupedShape.blockBytes, by: 8) {
+            let first = block * GroupedShape.blockColumns + byte
             let word = codes(first) | codes(first + 32) << 2 | codes(first + 64) << 4 | codes(first + 96) << 6
-            let start = place + part / 4 * 4 * tileRows
-            bytes.storeBytes(of: UInt32(truncatingIfNeeded: word).littleEndian, toByteOffset: start, as: UInt32.self)
-            bytes.storeBytes(
-              of: UInt32(truncatingIfNeeded: word >> 32).littleEndian, toByteOffset: start + 4 * tileRows,
-              as: UInt32.self)
+            for half in 0..<2 {
+              bytes.storeBytes(
+                of: UInt32(truncatingIfNeeded: word >> UInt64(32 * half)).littleEndian,
+                toByteOffset: shape.place(row: row, block: block, byte: byte + 4 * half), as: UInt32.self)
+            }
           }
         }
       }
@@ -232,9 +256,8 @@ struct GroupedPointers {
       guard let start = bytes.baseAddress else { return }
       for run in 0..<(shape.columns + 31) / 32 {
         if run % 4 == 0 {
-          let place = shape.place(row: row, block: run / 4)
-          for part in stride(from: 0, to: GroupedShape.blockBytes, by: 4) {
-            (start + part).update(from: codes + place + part * tileRows, count: 4)
+          for byte in stride(from: 0, to: GroupedShape.blockBytes, by: 4) {
+            (start + byte).update(from: codes + shape.place(row: row, block: run / 4, byte: byte), count: 4)
           }
         }
         let scale = scales[shape.scalePlace(row: row, group: run * shape.cuts / 4)]
@@ -246,18 +269,21 @@ struct GroupedPointers {
 }
 
 extension Parallelism {
-  /// Bytes made in bands that follow each other: each is written where it stays, so that nothing is held twice.
+  /// What is made in bands that follow each other: each is written where it stays, so that nothing is held twice.
   ///
-  /// - Parameter body: fills a band; called from several threads.
-  package func filled(
-    _ bands: [Range<Int>], _ body: @Sendable (_ band: Int, _ bytes: inout MutableSpan<UInt8>) throws -> Void
-  ) throws -> [UInt8] {
-    try [UInt8](unsafeUninitializedCapacity: bands.last?.upperBound ?? 0) { buffer, count in
-      // Bands do not overlap: every thread writes its own bytes.
+  /// - Parameters:
+  ///   - workspace: made once for each thread.
+  ///   - body: fills a band; called from several threads.
+  package func filled<Element: BitwiseCopyable, Workspace>(
+    _ bands: [Range<Int>], workspace: @autoclosure @Sendable () -> Workspace,
+    _ body: @Sendable (_ band: Int, _ workspace: inout Workspace, _ output: inout MutableSpan<Element>) throws -> Void
+  ) throws -> [Element] {
+    try [Element](unsafeUninitializedCapacity: bands.last?.upperBound ?? 0) { buffer, count in
+      // Bands do not overlap: every thread writes its own elements.
       nonisolated(unsafe) let whole = buffer
-      try forEachBand(bands.count) { band in
+      try forEachBand(bands.count, workspace: workspace()) { band, workspace in
         var span = UnsafeMutableBufferPointer(rebasing: whole[bands[band]]).mutableSpan
-        try body(band, &span)
+        try body(band, &workspace, &span)
       }
       count = bands.last?.upperBound ?? 0
     }

@@ -92,7 +92,7 @@ struct ScalarInference: InferenceKernels {
           var total: Int32 = 0
           for column in group * width..<(group + 1) * width {
             let (block, inside) = column.quotientAndRemainder(dividingBy: GroupedShape.blockColumns)
-            let byte = w[shape.place(row: row, block: block) + inside % 32 / 4 * 4 * tileRows + inside % 4]
+            let byte = w[shape.place(row: row, block: block, byte: inside % 32)]
             total &+= Int32(byte >> UInt8(2 * (inside / 32)) & 3) &* Int32(q[column])
           }
           let place = token * x.groups + group

@@ -43,7 +43,7 @@ swap("bfloat16 with ties away from zero", "TritCore/Numerics/BFloat16.swift", "(
 FAULTS.pop()
 fault("half precision with ties away from zero", "TritCore/Numerics/HalfFloat.swift", "rest == half && kept & 1 == 1",
       "rest == half && (FAULT || kept & 1 == 1)", C)
-swap("a divisor used as a factor", "TritCore/Tensor/TernaryScale.swift", "1 / stored[index]", "stored[index]", W)
+swap("a divisor used as a factor", "TritCore/Tensor/TernaryScale.swift", "0 : 1 / stored", "0 : stored", W)
 swap("round half away from zero instead of to even", "TritQuantizers/AbsMean.swift", "value.rounded(.toNearestOrEven)",
      "value.rounded(.toNearestOrAwayFromZero)", Q)
 swap("no clamp of the mean at 1e-5", "TritQuantizers/AbsMean.swift", "max(mean, BFloat16.rounded(1e-5))", "mean", Q)

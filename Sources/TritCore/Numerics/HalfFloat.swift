@@ -54,5 +54,10 @@
 
   /// Whether a Float is a half already; false of what is no number.
   @inlinable
-  package static func holds(_ value: Float) -> Bool { HalfFloat(value).float == value }
+  package static func holds(_ value: Float) -> Bool {
+    // Normal numbers of half precision, which nearly all are, by their bits alone.
+    let pattern = value.bitPattern
+    if pattern & 0x1FFF == 0, 113...142 ~= pattern >> 23 & 0xFF { return true }
+    return HalfFloat(value).float == value
+  }
 }

@@ -107,12 +107,11 @@ extension TernaryScale {
 
   /// The one stored number of all those that matter, or any where none does; nil when there are several.
   private func joined(_ range: Range<Int>, _ zeros: ZeroScale) -> Float? {
-    var found: Float?
-    for index in range where zeros == .isOwn || multiplier(at: index) != 0 {
-      guard found == nil || found == stored[index] else { return nil }
-      found = stored[index]
-    }
-    return found ?? stored[range.lowerBound]
+    let numbers = stored[range]
+    func matters(_ number: Float) -> Bool { zeros == .isOwn || multiplier(of: number) != 0 }
+    guard let first = numbers.firstIndex(where: matters) else { return numbers.first }
+    let one = numbers[first]
+    return numbers[(first + 1)...].allSatisfy { $0 == one || !matters($0) } ? one : nil
   }
 
   private func replacing(_ stored: [Float], _ granularity: ScaleGranularity) -> TernaryScale {

@@ -77,10 +77,13 @@ public struct TernaryScale: Sendable, Hashable {
   /// What a trit is multiplied by, in Float: the stored number, or its correctly rounded inverse.
   ///
   /// A divisor of 0 stands for a matrix of zeros here, like a factor of 0; loaders compute 0/0 of it: `dividesByZero`.
-  public func multiplier(at index: Int = 0) -> Float {
+  public func multiplier(at index: Int = 0) -> Float { multiplier(of: stored[index]) }
+
+  /// The same of a stored number.
+  func multiplier(of stored: Float) -> Float {
     switch convention {
-    case .multiply: stored[index]
-    case .divide: stored[index] == 0 ? 0 : 1 / stored[index]
+    case .multiply: stored
+    case .divide: stored == 0 ? 0 : 1 / stored
     }
   }
 

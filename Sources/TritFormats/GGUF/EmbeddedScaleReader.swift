@@ -78,17 +78,20 @@ struct EmbeddedScaleReader {
   private func readBlocks(_ geometry: BlockGeometry) throws -> [Float] {
     let count = tensor.shape.rows * (tensor.shape.columns / geometry.columns)
     let perWindow = max(1, EmbeddedScaleReader.window / geometry.bytes)
-    var values: [Float] = []
-    values.reserveCapacity(count)
-    while values.count < count {
-      let first = values.count
-      let range = first * geometry.bytes..<min(count, first + perWindow) * geometry.bytes
+    var values = [Float](repeating: 0, count: count)
+    for first in stride(from: 0, to: count, by: perWindow) {
+      let indices = first..<min(count, first + perWindow)
+      let range = indices.lowerBound * geometry.bytes..<indices.upperBound * geometry.bytes
       try source.withBytes(range, of: tensor) { bytes in
-        for start in stride(from: geometry.scale, to: bytes.byteCount, by: geometry.bytes) {
-          let bits = UInt16(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: start, as: UInt16.self))
-          let value = HalfFloat(bits: bits).float
-          guard value.isFinite, value >= 0 else { throw badScale(values.count, value) }
-          values.append(value)
+        var output = values.mutableSpan
+        var place = geometry.scale
+        for index in indices {
+          let scale = HalfFloat(
+            bits: UInt16(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: place, as: UInt16.self)))
+          // Positive and finite, as nearly all are, or −0.
+          guard scale.bits < 0x7C00 || scale.bits == 0x8000 else { throw badScale(index, scale.float) }
+          output[index] = scale.float
+          place += geometry.bytes
         }
       }
       source.release(range, of: tensor)

@@ -49,11 +49,10 @@ extension TensorBinder {
     if has(TritPlanes.second(of: tensor.name)) {
       return (.dense(try expanded(tensor), bias: bias), scheme.isWeightOnly ? .linear : .autoBitLinearOffline)
     }
-    var isGrouped = false
     // Headers say where scales stand; where they stand among codes, the scales themselves say how many there are.
-    if case .group = tensor.scale?.granularity, case .group = try source.scale(of: tensor).granularity {
-      isGrouped = true
-    }
+    var scale: TernaryScale?
+    if case .group = tensor.scale?.granularity { scale = try source.scale(of: tensor) }
+    let isGrouped = if case .group = scale?.granularity { true } else { false }
     let isPlain = scheme.takesPlainInputs(layout, isGrouped: isGrouped)
     guard isGrouped || isPlain else {
       let (bytes, operand, projectionClass) = try ternary(
@@ -61,7 +60,7 @@ extension TensorBinder {
       return (.ternary(bytes, operand), projectionClass)
     }
     let projectionClass: ProjectionClass = isPlain ? .linear : .autoBitLinearOffline
-    if let matrix = try grouped(tensor) { return (.grouped(matrix, bias: bias), projectionClass) }
+    if let matrix = try grouped(tensor, scale) { return (.grouped(matrix, bias: bias), projectionClass) }
     return (.dense(try expanded(tensor), bias: bias), projectionClass)
   }
 
@@ -72,9 +71,11 @@ extension TensorBinder {
   }
 
   /// A packed matrix with its scales, repacked; nil where groups end at places products have no kernel for.
-  private mutating func grouped(_ tensor: TensorDescriptor) throws -> GroupedMatrix? {
+  ///
+  /// - Parameter scale: the tensor's, where it has been read already: there may be millions of numbers.
+  private mutating func grouped(_ tensor: TensorDescriptor, _ scale: TernaryScale? = nil) throws -> GroupedMatrix? {
     let shape = tensor.shape
-    let scale = try finiteScale(of: tensor)
+    let scale = try finiteScale(of: tensor, scale)
     guard GroupedMatrix.holds(scale.granularity, columns: shape.columns) else { return nil }
     let trits = try PackedTrits(tensor, in: source)
     note("scales of groups: weights are held packed in memory, 2 bits a trit and a scale for each group")
@@ -85,8 +86,8 @@ extension TensorBinder {
     return result
   }
 
-  private func finiteScale(of tensor: TensorDescriptor) throws -> TernaryScale {
-    let scale = try source.scale(of: tensor)
+  private func finiteScale(of tensor: TensorDescriptor, _ read: TernaryScale? = nil) throws -> TernaryScale {
+    let scale = try read ?? source.scale(of: tensor)
     let count = scale.granularity.count(rows: tensor.shape.rows, columns: tensor.shape.columns)
     guard scale.stored.count == count, scale.multipliers.allSatisfy(\.isFinite) else {
       throw ModelError(

@@ -218,14 +218,18 @@ struct TensorBinder {
     note("\(id) weights are repacked to 2 bits a trit in memory")
     let shape = tensor.shape
     let target = SplitRow(.twoBit)
-    let bands = target.bands(shape, rowsPerBand: max(1, (1 << 20) / max(1, shape.columns)))
-    let result = try parallelism.filled(bands.map(\.bytes)) { index, bytes in
+    // Their trits stay in the second cache.
+    let bands = target.bands(shape, rowsPerBand: max(1, (1 << 18) / max(1, shape.columns)))
+    let result = try parallelism.filled(
+      bands.map(\.bytes), workspace: [Int8](repeating: 0, count: (bands.first?.rowCount ?? 0) * shape.columns)
+    ) { index, unpacked, bytes in
       // Rows of a band of this layout follow each other.
       let rows = bands[index].rows[0]
-      var unpacked = [Int8](repeating: 0, count: rows.count * shape.columns)
       var span = unpacked.mutableSpan
       try trits.read(rows, into: &span)
-      target.pack(unpacked.span, bands[index], shape, with: KernelChoice.best, into: &bytes)
+      target.pack(
+        unpacked.span.extracting(0..<rows.count * shape.columns), bands[index], shape, with: KernelChoice.best,
+        into: &bytes)
     }
     // The copy stands in for the file from now on.
     source.release(0..<tensor.location.byteCount, of: tensor)
