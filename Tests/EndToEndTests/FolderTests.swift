@@ -115,6 +115,33 @@ struct FolderTests {
     #expect(Disk.exists(output + "/additional_chat_templates/notes.txt"))
   }
 
+  @Test("templates come along whatever stands beside them, and through a link that may be followed")
+  func templatesBesideOthers() throws {
+    let scratch = ScratchFolder()
+    let model = scratch["model"]
+    Disk.copyFolder(Model.bitnet, to: model)
+    let templates = model + "/additional_chat_templates"
+    let template = "/additional_chat_templates/tool_use.jinja"
+    Disk.makeFolder(templates)
+    Disk.makeFolder(templates + "/inner.jinja")
+    Disk.write("{{ tools }}", model + template)
+    for name in ["README.md", ".DS_Store", "a.jinja.bak"] { Disk.write("x", templates + "/" + name) }
+    let result = Tool.expect(0, ["convert", model, scratch["packed"], "--to", "hf-packed", "-v"])
+    #expect((result.output + result.errors).contains("README.md"))
+    #expect(Disk.text(scratch["packed"] + template) == "{{ tools }}")
+    let made = try FileSystem.names(in: scratch["packed"] + "/additional_chat_templates")
+    #expect(made == ["tool_use.jinja"])
+    Tool.expect(0, ["verify", model, scratch["packed"], "--parts", "companions", "--quiet"])
+
+    let linked = scratch["linked"]
+    Disk.copyFolder(Model.bitnet, to: linked)
+    Disk.link(linked + "/additional_chat_templates", to: templates)
+    Tool.expect(65, ["convert", linked, scratch["out"], "--to", "hf-packed", "--quiet"])
+    Tool.expect(0, ["convert", linked, scratch["out"], "--to", "hf-packed", "--quiet", "--follow-links"])
+    #expect(Disk.text(scratch["out"] + template) == "{{ tools }}")
+    #expect(Disk.text(model + template) == "{{ tools }}")
+  }
+
   @Test("no output replaces a template that is read")
   func templateIsAnInput() {
     let scratch = ScratchFolder()

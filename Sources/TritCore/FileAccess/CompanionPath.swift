@@ -21,30 +21,44 @@ package enum CompanionPath {
 
   /// Names of whatever stands in a model's folder, in byte order; of the folder of templates, what is in it.
   ///
-  /// Without such files the folder of templates is a name like any other.
-  package static func names(in folder: String) throws(TensorIOError) -> [String] {
+  /// Without a template the folder of templates is a name like any other; it is one as well where names in it are no
+  /// UTF-8.
+  ///
+  /// - Parameter followingLinks: whether a link may lead to the folder of templates: for what is read, not removed.
+  package static func names(in folder: String, followingLinks: Bool = false) throws(TensorIOError) -> [String] {
     var result: [String] = []
     for name in try FileSystem.names(in: folder) {
-      let inner = name == templates ? try innerTemplates(FileSystem.join(folder, name)) : []
-      result += inner.isEmpty ? [name] : inner
+      guard name == templates else {
+        result.append(name)
+        continue
+      }
+      let path = FileSystem.join(folder, name)
+      let inner = try innerNames(path, followingLinks: followingLinks)
+      guard inner.contains(where: isTemplate) else {
+        result.append(name)
+        continue
+      }
+      result += inner
+      if try !FileSystem.unusableNames(in: path).isEmpty { result.append(name) }
     }
     return result
   }
 
   /// True for the folder of templates, when nothing but templates is in it.
   static func holdsTemplatesOnly(_ folder: String) -> Bool {
-    guard FileSystem.name(of: folder) == templates, let inner = try? innerTemplates(folder) else { return false }
-    return !inner.isEmpty
-  }
-
-  /// Names with the folder's in front; none where anything else is in it, or it is no folder itself.
-  private static func innerTemplates(_ folder: String) throws(TensorIOError) -> [String] {
-    guard FileSystem.kindWithoutFollowing(folder) == .folder else { return [] }
-    let names = try FileSystem.names(in: folder).map { FileSystem.join(templates, $0) }
-    let isFlat = names.allSatisfy { name in
+    guard FileSystem.name(of: folder) == templates,
+      let names = try? innerNames(folder, followingLinks: false), !names.isEmpty,
+      (try? FileSystem.unusableNames(in: folder).isEmpty) == true
+    else { return false }
+    return names.allSatisfy { name in
       isTemplate(name) && FileSystem.kind(of: FileSystem.join(FileSystem.parent(of: folder), name)) != .folder
     }
-    guard isFlat else { return [] }
-    return try FileSystem.unusableNames(in: folder).isEmpty ? names : []
+  }
+
+  /// Names of what is in the folder of templates, with the folder's in front; none where it is no folder.
+  private static func innerNames(_ folder: String, followingLinks: Bool) throws(TensorIOError) -> [String] {
+    let kind = followingLinks ? FileSystem.kind(of: folder) : FileSystem.kindWithoutFollowing(folder)
+    guard kind == .folder else { return [] }
+    return try FileSystem.names(in: folder).map { FileSystem.join(templates, $0) }
   }
 }

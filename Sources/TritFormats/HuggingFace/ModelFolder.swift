@@ -40,7 +40,7 @@ struct ModelFolder {
     companions = []
     notes = []
     try RemoteFolders.expect([ModelFolder.configurationName] + ConfigurationText.names, in: path)
-    for name in try CompanionPath.names(in: path) {
+    for name in try CompanionPath.names(in: path, followingLinks: true) {
       let file = FileSystem.join(path, name)
       guard wholeFolder || CompanionName.isNeeded(name), !name.hasPrefix("."),
         !ModelFolder.holdsWeights(name)
@@ -48,6 +48,10 @@ struct ModelFolder {
       let kind = FileSystem.kind(of: file)
       // Folders are no part of a model folder.
       if kind == .folder { continue }
+      guard CompanionPath.isValid(name) else {
+        notes.append("'\(printable(name))' is left out: it is no template, whose name ends in .jinja")
+        continue
+      }
       guard kind == .file, let size = FileSystem.size(of: file) else {
         // In a download cache that was cleaned half, links lead nowhere: the model would lose its tokenizer.
         if kind == nil, CompanionName.isNeeded(name) { _ = try InputFile(path: file, mode: .buffered) }
