@@ -37,6 +37,26 @@ import TritTestSupport
     }
   }
 
+  /// 40 files are written through a pool of 3, a byte at a time.
+  @Test func filesBeingWrittenComeBack() throws {
+    try TemporaryFolder.with { folder in
+      let pool = DescriptorPool(limit: 3)
+      let files = try (0..<40).map { try OutputFile(creating: folder.path("f\($0)"), pool: pool) }
+      #expect(pool.openCount <= 3)
+      try Parallelism(threads: 4).forEachBand(4000) { band in
+        try files[band % 40].write([UInt8(band / 40)], at: UInt64(band / 40))
+        #expect(pool.openCount <= 3 + 4)
+      }
+      for (index, file) in files.enumerated() {
+        try file.sync()
+        #expect(RawFile.read(folder.path("f\(index)")) == (0..<100).map(UInt8.init))
+      }
+      #expect(throws: TensorIOError(.cannotCreate(errno: EEXIST), path: folder.path("f0"))) {
+        try OutputFile(creating: folder.path("f0"), pool: pool)
+      }
+    }
+  }
+
   @Test func anotherFileUnderTheNameIsNotRead() throws {
     try TemporaryFolder.with { folder in
       let pool = DescriptorPool(limit: 1)

@@ -77,6 +77,18 @@ import TritTestSupport
     }
   }
 
+  @Test func aPipeUnderTheNameOfALeftoverIsNotWaitedFor() throws {
+    try TemporaryFolder.with { folder in
+      let target = folder.path("out")
+      let name = try FileSystem.name(of: StagedOutput(.file, at: target, replacing: false).stagingPath)
+      folder.makePipe(name)
+      let staged = try StagedOutput(.file, at: target, replacing: false)
+      try staged.createFile().write([1], at: 0)
+      try staged.commit()
+      #expect(folder.names == ["out"])
+    }
+  }
+
   @Test func aDanglingLinkCountsAsExisting() {
     TemporaryFolder.with { folder in
       let target = folder.makeLink("out", to: "nowhere")

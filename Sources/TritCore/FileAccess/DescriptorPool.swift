@@ -10,12 +10,18 @@ final class PooledDescriptor: Sendable {
   let path: String
   /// What was opened first: what comes back must be the same file.
   let first: stat
+  fileprivate let access: Access
 
-  fileprivate init(_ pool: DescriptorPool, key: UInt64, path: String, first: stat) {
+  fileprivate enum Access {
+    case reading, writing
+  }
+
+  fileprivate init(_ pool: DescriptorPool, key: UInt64, path: String, first: stat, _ access: Access) {
     self.pool = pool
     self.key = key
     self.path = path
     self.first = first
+    self.access = access
   }
 
   deinit { pool.forget(key) }
@@ -24,16 +30,16 @@ final class PooledDescriptor: Sendable {
   ///
   /// - Throws: `TensorIOError.changedWhileRead` when another file has the name by now, or none.
   func use<Result>(_ body: (Int32) -> Result) throws(TensorIOError) -> Result {
-    let descriptor = try pool.take(key, path, first)
+    let descriptor = try pool.take(key, self)
     defer { pool.giveBack(key) }
     return body(descriptor)
   }
 }
 
-/// Keeps at most so many input files open, and closes the one unused for longest.
+/// Keeps at most so many files open, and closes the one unused for longest.
 ///
-/// A model of thousands of shards is read under any limit. Half of what the process may open stays free: for outputs,
-/// for the C library, and for libdispatch, which ends the process when it gets no descriptor.
+/// A model of thousands of shards is read and written under any limit. Half of what the process may open stays free: for
+/// other outputs, for the C library, and for libdispatch, which ends the process when it gets no descriptor.
 final class DescriptorPool: Sendable {
   static let shared = DescriptorPool()
 
@@ -59,7 +65,7 @@ final class DescriptorPool: Sendable {
 
   /// Opens a regular file.
   func open(_ path: String) throws(TensorIOError) -> PooledDescriptor {
-    let descriptor = try openDescriptor(path)
+    let descriptor = try openDescriptor(path, openForReading)
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
       let code = errno
@@ -71,15 +77,42 @@ final class DescriptorPool: Sendable {
       close(descriptor)
       throw TensorIOError(.notAFile(found: kind.name), path: path)
     }
+    return keep(descriptor, path, status, .reading)
+  }
+
+  /// Makes a file that did not exist, to be written and read; a link at the path is not followed.
+  ///
+  /// - Throws: `TensorIOError.cannotCreate`.
+  func create(_ path: String) throws(TensorIOError) -> PooledDescriptor {
+    let descriptor: Int32
+    do throws(TensorIOError) {
+      descriptor = try openDescriptor(path) { LibC.open($0, writingFlags | O_CREAT | O_EXCL, 0o666) }
+    } catch {
+      guard case .cannotOpen(let code) = error.kind else { throw error }
+      throw TensorIOError(.cannotCreate(errno: code), path: path)
+    }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else {
+      let code = errno
+      close(descriptor)
+      throw TensorIOError(.cannotCreate(errno: code), path: path)
+    }
+    return keep(descriptor, path, status, .writing)
+  }
+
+  private func keep(
+    _ descriptor: Int32, _ path: String, _ status: stat, _ access: PooledDescriptor.Access
+  ) -> PooledDescriptor {
     let key = state.withLock { state in
       state.clock += 1
       state.entries[state.clock] = Entry(descriptor: descriptor, lastUse: state.clock)
       return state.clock
     }
-    return PooledDescriptor(self, key: key, path: path, first: status)
+    return PooledDescriptor(self, key: key, path: path, first: status, access)
   }
 
-  fileprivate func take(_ key: UInt64, _ path: String, _ first: stat) throws(TensorIOError) -> Int32 {
+  fileprivate func take(_ key: UInt64, _ file: PooledDescriptor) throws(TensorIOError) -> Int32 {
+    let (path, first) = (file.path, file.first)
     let known = state.withLock { state -> Int32? in
       guard var entry = state.entries[key] else { return nil }
       state.clock += 1
@@ -89,10 +122,11 @@ final class DescriptorPool: Sendable {
       return entry.descriptor
     }
     if let known { return known }
-    let descriptor = try reopen(path)
+    let descriptor = try reopen(path, file.access)
     var status = stat()
+    // What is written grows.
     guard fstat(descriptor, &status) == 0, FileIdentity(status) == FileIdentity(first),
-      status.st_size == first.st_size
+      file.access == .writing || status.st_size == first.st_size
     else {
       close(descriptor)
       throw TensorIOError(.changedWhileRead(detail: "its name leads to another file now"), path: path)
@@ -120,10 +154,10 @@ final class DescriptorPool: Sendable {
     if let entry = state.withLock({ $0.entries.removeValue(forKey: key) }) { close(entry.descriptor) }
   }
 
-  private func openDescriptor(_ path: String) throws(TensorIOError) -> Int32 {
+  private func openDescriptor(_ path: String, _ open: (String) -> Int32) throws(TensorIOError) -> Int32 {
     makeRoom()
     while true {
-      let descriptor = openForReading(path)
+      let descriptor = open(path)
       if descriptor >= 0 { return descriptor }
       let code = errno
       guard code == EMFILE || code == ENFILE, closeOldest() else {
@@ -133,9 +167,9 @@ final class DescriptorPool: Sendable {
   }
 
   /// What was open once and has no name any more went while it was read.
-  private func reopen(_ path: String) throws(TensorIOError) -> Int32 {
+  private func reopen(_ path: String, _ access: PooledDescriptor.Access) throws(TensorIOError) -> Int32 {
     do throws(TensorIOError) {
-      return try openDescriptor(path)
+      return try openDescriptor(path, access == .reading ? openForReading : { LibC.open($0, writingFlags) })
     } catch  where error.kind == .cannotOpen(errno: ENOENT) {
       throw TensorIOError(.changedWhileRead(detail: "nothing has its name now"), path: path)
     }
@@ -150,10 +184,10 @@ final class DescriptorPool: Sendable {
     if isFull { _ = closeOldest() }
   }
 
-  /// How many input files may be open where a process can open so many descriptors.
+  /// How many files of the pool may be open where a process can open so many descriptors.
   static func share(of limit: Int) -> Int { min(4096, max(2, limit / 2)) }
 
-  /// Closes the file nobody reads that was read longest ago; false when all are being read.
+  /// Closes the file nobody uses that was used longest ago; false when all are in use.
   private func closeOldest() -> Bool {
     let oldest = state.withLock { state -> Int32? in
       let idle = state.entries.lazy.filter { $0.value.users == 0 }
@@ -168,3 +202,5 @@ final class DescriptorPool: Sendable {
 }
 
 private func openForReading(_ path: String) -> Int32 { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
+
+private let writingFlags = O_RDWR | O_NOFOLLOW | O_CLOEXEC

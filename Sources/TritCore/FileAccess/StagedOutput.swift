@@ -245,7 +245,8 @@ package final class StagedOutput: Sendable {
 
   /// Does something unless a live run holds the lock of a staged output; the output itself may be gone.
   private static func whenAbandoned(_ staged: String, _ body: () -> Void) {
-    let descriptor = open(staged, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+    // A pipe somebody put there is not waited for.
+    let descriptor = open(staged, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
       if errno == ENOENT { body() }
       return
@@ -266,7 +267,10 @@ package final class StagedOutput: Sendable {
       unlink(path)
       return
     }
-    for name in (try? CompanionPath.names(in: path)) ?? [] { unlink(FileSystem.join(path, name)) }
+    // What is no template among templates is nothing this program made.
+    for name in (try? CompanionPath.names(in: path)) ?? [] where CompanionPath.isValid(name) {
+      unlink(FileSystem.join(path, name))
+    }
     rmdir(FileSystem.join(path, CompanionPath.templates))
     rmdir(path)
   }
