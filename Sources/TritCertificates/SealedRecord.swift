@@ -65,6 +65,14 @@ enum SealedRecord {
     return (object, SHA256.digest(of: bytes))
   }
 
+  /// Whether a file begins as a record of a schema does; it may be damaged further on.
+  static func claims(_ schema: String, at path: String) -> Bool {
+    guard let file = try? InputFile(path: path, mode: .buffered),
+      let start = try? file.bytes(0..<min(file.byteCount, 256))
+    else { return false }
+    return String(decoding: start, as: UTF8.self).contains(text: "\"schema\": \"\(schema)\"")
+  }
+
   /// Writes a record, whole or not at all.
   static func write(_ bytes: [UInt8], to path: String, replacing: Bool) throws {
     let staging = try StagedOutput(.file, at: path, replacing: replacing)

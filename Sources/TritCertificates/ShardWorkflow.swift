@@ -60,8 +60,7 @@ package struct ShardWorkflow: Sendable {
     var result = ShardWorkerResult(
       plan: shards.path, worker: worker, count: count, part: nil, tensors: share.count, partBytes: 0, seconds: 0)
     var receipt = ShardReceipt(plan: shards.digest, worker: worker, count: count, tensors: [], recognised: [])
-    // Until the new part is complete, an old receipt must not speak for it.
-    StagedOutput.discard(shards.receiptPath(worker, of: count))
+    try discardReceipt(worker, of: count)
     if !share.isEmpty {
       try shards.checkWeights(share, plan, source, work)
       let path = shards.partPath(worker, of: count)
@@ -88,6 +87,18 @@ package struct ShardWorkflow: Sendable {
     try SealedRecord.write(receipt.bytes, to: shards.receiptPath(worker, of: count), replacing: true)
     result.seconds = Platform.monotonicSeconds - start
     return result
+  }
+
+  /// Until a new part is complete, an old receipt must not speak for it.
+  ///
+  /// - Throws: `TensorIOError` when what has its name is nothing a worker wrote: it may be an input.
+  private func discardReceipt(_ worker: Int, of count: Int) throws {
+    let path = shards.receiptPath(worker, of: count)
+    guard let kind = FileSystem.kindWithoutFollowing(path) else { return }
+    guard kind == .file, SealedRecord.claims(ShardReceipt.schema, at: path) else {
+      throw StagedOutput.taken(path, by: kind)
+    }
+    StagedOutput.discard(path)
   }
 
   /// Joins the parts, proves the output, puts it in place and removes the parts.

@@ -100,12 +100,63 @@ struct InputsStayTests {
     for limit in [32, 256] {
       for words in [
         ["convert", folder, scratch["out"], "--to", "hf-packed", "--force"], ["verify", folder, scratch["out"]],
+        // A shard for each tensor.
+        ["convert", folder, scratch["dense"], "--to", "dense", "--max-shard-size", "200B", "--force"],
       ] {
         let script = "ulimit -n \(limit); exec \"$0\" \"$@\""
         let result = ProcessRunner().run("/bin/sh", ["-c", script, BuiltProducts.tritsmith] + words)
         #expect(result.exitCode == 0, "\(limit): \(result.summary)")
       }
+      #expect(Disk.names(scratch["dense"]).count { $0.hasSuffix(".safetensors") } == tensors.count)
     }
+  }
+
+  @Test("a file that standard input or output leads to is an input like any other")
+  func streams() {
+    let scratch = ScratchFolder()
+    let folder = Self.inputs(scratch)
+    let before = FolderSnapshot(folder)
+    for line in [
+      "logits bitnet --text - -o text --force < text",
+      "gap bfloat16 bitnet --text-file - --html text --force < text",
+      "inspect bitnet --html - >> bitnet/config.json",
+      "gap bfloat16 bitnet --text In --html - >> bfloat16/config.json",
+      "inspect bitnet --tensor model.norm.weight --raw - 1<> bitnet/model.safetensors",
+    ] {
+      let script = "cd \"$1\" && exec \"$0\" \(line) -q"
+      let result = ProcessRunner().run("/bin/sh", ["-c", script, BuiltProducts.tritsmith, folder])
+      #expect(result.exitCode == 64, "\(line): \(result.summary)")
+      #expect(FolderSnapshot(folder) == before, "\(line)")
+    }
+  }
+
+  @Test("a worker's report replaces nothing but reports")
+  func reports() {
+    let scratch = ScratchFolder()
+    let (model, plan) = (scratch["plan.part-1-of-1.json"], scratch["plan"])
+    Tool.expect(0, ["convert", Model.bitnet, scratch["m.gguf"], "--to", "gguf", "-q"])
+    Disk.write(Disk.bytes(scratch["m.gguf"]), model)
+    Tool.expect(0, ["convert", model, scratch["out.tritpack"], "--plan", plan, "-q"])
+    Tool.expect(73, ["convert", "--plan", plan, "--worker", "1/1", "-q"])
+    #expect(Disk.bytes(model) == Disk.bytes(scratch["m.gguf"]))
+    // One of a worker is, also a damaged one.
+    let other = scratch["other"]
+    Tool.expect(0, ["convert", Model.bitnet, scratch["o.tritpack"], "--plan", other, "-q"])
+    Tool.expect(0, ["convert", "--plan", other, "--worker", "1/1", "-q"])
+    let report = scratch["other.part-1-of-1.json"]
+    Disk.write(Array(Disk.bytes(report).dropLast(40)), report)
+    Tool.expect(0, ["convert", "--plan", other, "--worker", "1/1", "-q"])
+    Tool.expect(0, ["convert", "--plan", other, "--finish", "-q"])
+  }
+
+  @Test("logits and hidden states have names of their own")
+  func twoOutputs() {
+    let scratch = ScratchFolder()
+    let words = ["logits", Model.bitnet, "--ids", "5 6", "--hidden", "-q", "-o"]
+    Tool.expect(64, words + [scratch["hidden_prompt0.safetensors"]])
+    #expect(Disk.names(scratch.path) == [])
+    Tool.expect(0, words + [scratch["hidden_prompt1.safetensors"]])
+    #expect(Disk.names(scratch.path) == ["hidden_prompt0.safetensors", "hidden_prompt1.safetensors"])
   }
 
   @Test("too few descriptors, and files that may not be so large, are errors")

@@ -32,7 +32,9 @@ package enum OutputPlace {
       if path == input {
         throw TensorIOError(.overlapsInput(input: source, detail: "is the same as"), path: place)
       }
-      if FileSystem.kind(of: source) == .folder, FileSystem.isInside(path, of: input) {
+      if FileSystem.kind(of: source) == .folder,
+        FileSystem.isInside(path, of: input) || FileSystem.isInside(place, ofFolder: source)
+      {
         throw TensorIOError(.overlapsInput(input: source, detail: "lies inside"), path: place)
       }
       if FileSystem.isInside(input, of: path) {

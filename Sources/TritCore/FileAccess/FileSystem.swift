@@ -133,6 +133,20 @@ package enum FileSystem {
     path == folder || path.starts(with: folder.last == slash ? folder : folder + [slash])
   }
 
+  /// True when a path leads into a folder by whatever names, such as those of a bind mount; the path itself may be free.
+  package static func isInside(_ path: String, ofFolder folder: String) -> Bool {
+    guard let wanted = FileIdentity(of: folder) else { return false }
+    var current = parent(of: path)
+    while let identity = FileIdentity(of: current) {
+      if identity == wanted { return true }
+      let above = join(current, "..")
+      // The root is its own parent.
+      guard FileIdentity(of: above) != identity else { return false }
+      current = above
+    }
+    return false
+  }
+
   /// Where a file of a folder really stands, when a link takes it out of the folder; nil when it stays inside.
   ///
   /// A download cache of the Hugging Face hub keeps the files of `snapshots/REVISION` as links to `../../blobs/DIGEST`;

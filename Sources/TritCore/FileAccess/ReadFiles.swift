@@ -66,9 +66,25 @@ package enum ReadFiles {
   ///
   /// Early: `StagedOutput` refuses the same at the end, with everything that was really read.
   package static func check(_ target: String, before inputs: [String]) throws(TensorIOError) {
-    guard let identity = FileIdentity(of: target) else { return }
+    if let identity = FileIdentity(of: target) { try check(identity, target, before: inputs) }
+  }
+
+  /// The same for standard output, to which data is about to go that its reader does not expect in an input.
+  package static func checkStandardOutput(before inputs: [String]) throws(TensorIOError) {
+    var status = stat()
+    guard fstat(1, &status) == 0, FileKind(mode: status.st_mode) == .file else { return }
+    if let input = known.withLock({ $0?[FileIdentity(status)] }) {
+      throw TensorIOError(.overlapsInput(input: input, detail: "is the same as"), path: "standard output")
+    }
+    try check(FileIdentity(status), "standard output", before: inputs)
+  }
+
+  private static func check(
+    _ identity: FileIdentity, _ target: String, before inputs: [String]
+  ) throws(TensorIOError) {
     for input in inputs {
-      let names = FileSystem.kind(of: input) == .folder ? (try? CompanionPath.names(in: input)) ?? [] : []
+      let names =
+        FileSystem.kind(of: input) == .folder ? (try? CompanionPath.names(in: input, followingLinks: true)) ?? [] : []
       for path in [input] + names.map({ FileSystem.join(input, $0) }) where FileIdentity(of: path) == identity {
         throw TensorIOError(.overlapsInput(input: path, detail: "is the same as"), path: target)
       }

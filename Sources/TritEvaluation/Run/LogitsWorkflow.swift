@@ -67,6 +67,10 @@ package struct LogitsWorkflow: Sendable {
     let inputs = request.inputs.isEmpty ? [TokenInput.text(TextInput.sampleOpening)] : request.inputs
     // Before weights are loaded, which takes its time.
     let prompts = try TokenInput.prompts(inputs, of: source, ending: request.ending)
+    let place = FileSystem.realTarget(request.output)
+    if request.writesHiddenStates, prompts.indices.contains(where: { FileSystem.realTarget(hiddenPath($0)) == place }) {
+      throw RunError(.twoOutputs(request.output))
+    }
     let runnable = try RunnableModel(source, request.options, engine: request.options.engine())
     for ids in prompts { try runnable.check(ids) }
     let vocabulary = runnable.model.configuration.vocabularySize

@@ -37,6 +37,8 @@ package enum RunErrorKind: PlacedDiagnosticKind {
   case referenceIsNotRun
   /// A conversation is longer than the context by now.
   case conversationFull(capacity: Int, needed: Int)
+  /// Logits and hidden states under one name.
+  case twoOutputs(String)
   /// The model went on with an id its tokenizer has no token for.
   case generatedUnknown(id: Int)
   case vocabularyMismatch(expected: Int, found: Int)
@@ -67,6 +69,7 @@ package enum RunErrorKind: PlacedDiagnosticKind {
     case .referenceIsNotRun: "it holds logits that were computed elsewhere: no way of running changes them"
     case .conversationFull(let capacity, let needed):
       "the conversation has \(needed) tokens by now, the model's context holds \(capacity)"
+    case .twoOutputs(let path): "'\(printable(path))' would hold the hidden states of a prompt as well"
     case .generatedUnknown(let id): "the model goes on with token id \(id), for which its tokenizer has no token"
     case .vocabularyMismatch(let expected, let found): "expected a vocabulary of \(expected) tokens, found \(found)"
     case .layerMismatch(let expected, let found): "expected \(expected) layers, found \(found)"
@@ -93,6 +96,7 @@ package enum RunErrorKind: PlacedDiagnosticKind {
     case .noStateOfModel: "give hidden_prompt<i>.safetensors of this model, or leave --against-hidden out"
     case .referenceIsNotRun: "leave --against-mode and --against-projections out"
     case .conversationFull: "begin a new conversation"
+    case .twoOutputs: "give the logits another name with --output"
     case .generatedUnknown:
       "weights and tokenizer may be of two models: 'tritsmith check \(printable(location.file ?? "PATH")) --run' scores a "
         + "text by both"
@@ -110,7 +114,7 @@ package enum RunErrorKind: PlacedDiagnosticKind {
     switch self {
     case .noInput, .promptsBesideReference, .logitsAsModel, .statesAsReference, .statesBesideModel, .statesOfNoPrompt,
       .noStateOfModel,
-      .referenceIsNotRun, .conversationFull, .vocabularyMismatch, .layerMismatch, .tokenizerMismatch:
+      .referenceIsNotRun, .conversationFull, .twoOutputs, .vocabularyMismatch, .layerMismatch, .tokenizerMismatch:
       .misuse
     case .notText, .neitherModelNorLogits: .malformedInput
     case .malformedIDs: location.file == nil ? .misuse : .malformedInput

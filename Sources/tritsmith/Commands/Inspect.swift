@@ -134,6 +134,7 @@ struct Inspect: ParsableCommand {
     if isStream, Terminal.isTerminal(Terminal.standardOutput) {
       throw ValidationError("values are no text for a terminal; name a file, or send them to a program")
     }
+    if isStream { try ReadFiles.checkStandardOutput(before: [path]) }
     let workflow = TensorValuesWorkflow(
       path: path, tensor: Glob(tensors[0]),
       open: machine.open(scaleConvention, i2sOrder, scaleOption: OpenOptions.usualScaleOption),

@@ -177,7 +177,11 @@ struct PageOptions: ParsableArguments {
   ///
   /// - Parameter inputs: files and folders the command reads.
   func prepare(reading inputs: [String?]) throws -> PageFile? {
-    guard let html, html != "-" else { return nil }
+    guard let html else { return nil }
+    guard html != "-" else {
+      try ReadFiles.checkStandardOutput(before: inputs.compactMap { $0 })
+      return nil
+    }
     // From here on a partial file stands there, which an interrupt must not leave.
     InterruptMonitor.install()
     return try PageFile(at: html, replacing: force, reading: inputs.compactMap { $0 })
