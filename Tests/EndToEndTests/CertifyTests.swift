@@ -149,6 +149,17 @@ struct CertifyTests {
     }
   }
 
+  @Test("a file of the output that is a link out of it is none of its files")
+  func linkedOut() throws {
+    let certified = Certified("hf-packed")
+    let (file, outside) = (certified.output + "/config.json", certified.output + "-config.json")
+    Disk.write(Disk.bytes(file), outside)
+    Disk.remove(file)
+    Disk.link(file, to: outside)
+    let result = Tool.expect(1, ["certify", certified.source, certified.output, "--check", certified.certificate])
+    #expect(result.output.contains("config.json"))
+  }
+
   @Test("the same conversion elsewhere gives the same certificate, and so does certifying it afterwards")
   func deterministic() {
     let (first, second) = (
