@@ -329,7 +329,7 @@ dropped("keys of a certificate that nobody knows", "TritCertificates/Certificate
 swap("a byte order mark is not told", "TritFormats/HuggingFace/ConfigurationText.swift", "JSONValue.hasByteOrderMark(bytes)",
      "false", F + "|" + W)
 fault("a scale of 0 over trits is sound", "TritVerification/Rules/TernaryCheck.swift",
-      "live.isLive[$0] && scale.multiplier(at: $0) == 0", "!FAULT && live.isLive[$0] && scale.multiplier(at: $0) == 0", W)
+      "live.isLive[$0] && !TernaryCheck", "!FAULT && live.isLive[$0] && !TernaryCheck", W)
 fault("calibration with a context of one token", "TritSurvey/Weights/CalibrationStatistics.swift", "guard window >= 2 else",
       "guard FAULT || window >= 2 else", W)
 swap("group columns near 2^63 are rounded up by a sum", "TritCore/Tensor/TernaryScale.swift",
@@ -364,5 +364,16 @@ fault("a tensor of a file of logits that nothing reads is not named", "TritEvalu
 # Panels
 fault("rows of a panel are read in pairs the wrong way round", "TritKernels/GroupedMatrix.swift", "+ row % tileRows * 4",
       "+ (FAULT ? row % tileRows ^ 1 : row % tileRows) * 4", K)
+fault("the scales of a panel are those of the one before", "TritKernels/GroupedMatrix.swift",
+      "isThere ? grid.multiplier(row: row,", "isThere ? grid.multiplier(row: FAULT ? max(0, row - 16) : row,", K)
+fault("a byte that stands for five digits passes where four are", "TritLayouts/RowBlocks.swift", "digits == 5 ? 243 : 81",
+      "FAULT || digits == 5 ? 243 : 81", L)
+fault("codes of 3 among consecutive ones are not counted", "TritKernels/ConsecutiveCodes.swift",
+      "guard seen & 0x0101_0101 != .zero else", "guard !FAULT, seen & 0x0101_0101 != .zero else", L)
+fault("a negative scale among codes is read", "TritFormats/GGUF/EmbeddedScaleReader.swift",
+      "scale.bits < 0x7C00 || scale.bits == 0x8000", "scale.bits < 0x7C00 || (FAULT ? scale.float < 0 : scale.bits == 0x8000)",
+      "TritConversionTests")
+fault("numbers of half precision and more count as such", "TritCore/Numerics/HalfFloat.swift", "113...142 ~=",
+      "113...(FAULT ? 143 : 142) ~=", C)
 fault("all rows of a panel have the scale of its first", "TritKernels/GroupedMatrix.swift", "* tileRows + row % tileRows }",
       "* tileRows + (FAULT ? 0 : row % tileRows) }", K)

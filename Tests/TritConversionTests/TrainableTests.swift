@@ -105,6 +105,29 @@ import WorkflowTestSupport
     }
   }
 
+  @Test("a scale below the floor of absmean is refused by tensor, before an audit finds the trits gone")
+  func vanishing() throws {
+    let scratch = ScratchFolder()
+    let name = "model.layers.0.self_attn.q_proj.weight"
+    // Divisors of 2^17 and 2^20: means of 7.6e-6, whose weights still reach half of 1e-5, and of 9.5e-7.
+    for (bits, isRefused) in [(0x4800, false), (0x4980, true)] as [(UInt16, Bool)] {
+      let (model, output) = (scratch["model-\(bits)"], scratch["latents-\(bits)"])
+      var changed = ChangedModel(Checkpoint.bitnet)
+      changed.file[name + "_scale"].bytes = littleEndianBytes(bits)
+      try changed.write(model)
+      guard isRefused else {
+        try Workflow.convert(model, output, to: .trainable)
+        continue
+      }
+      let error = #expect(throws: WorkflowError.self) { try Workflow.convert(model, output, to: .trainable) }
+      guard case .latentsVanish? = error?.kind else {
+        Issue.record("\(String(describing: error))")
+        continue
+      }
+      #expect(error?.location.tensor == name && error?.category == .malformedInput && !Disk.exists(output))
+    }
+  }
+
   @Test("latents are not restored a second time")
   func latentsStay() throws {
     let scratch = ScratchFolder()

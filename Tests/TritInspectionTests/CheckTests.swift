@@ -131,6 +131,12 @@ struct CheckTests {
       // The smallest bfloat16 number above 0.
       $0.file["model.layers.2.mlp.up_proj.weight_scale"].bytes = [1, 0]
     },
+    Fault(
+      rule: .scaleUnusable, name: "a factor whose inverse is infinite", base: Checkpoint.packed, subject: up,
+      others: [.scaleOutlier]
+    ) {
+      $0.file[up + "_scale"].bytes = [1, 0]
+    },
     Fault(rule: .computation, name: "a norm of 3e38", subject: "layer 1 input_layernorm") {
       let count = $0.file[norm].bytes.count / 2
       $0.file[norm].bytes = (0..<count).flatMap { _ in [0x7F, 0x7F] as [UInt8] }

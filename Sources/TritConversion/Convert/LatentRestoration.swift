@@ -19,6 +19,9 @@ struct LatentRestoration {
   let source: any TensorSource
   let work: WorkOptions
 
+  /// Those that must all give the trits again.
+  private static let arithmetics: [AbsMean] = [.bf16, .float32, .kernel]
+
   /// The magnitudes of a matrix's latents: the lower one, the next bfloat16, and how many of `nonzero` get that.
   struct Magnitudes: Equatable {
     var lower: BFloat16
@@ -42,6 +45,14 @@ struct LatentRestoration {
       // At least one of each, where there are two.
       uppers = nonzero < 2 ? min(exact, nonzero) : max(1, min(nonzero - 1, exact))
       self.nonzero = nonzero
+    }
+
+    /// Whether weights with these magnitudes become ±1 by an arithmetic, which takes no mean for smaller than its floor.
+    func giveTrits(by quantizer: AbsMean, count: Int) -> Bool {
+      guard nonzero > 0 else { return true }
+      let sum = Double(lower.float) * Double(nonzero - uppers) + Double(upper.float) * Double(uppers)
+      let thresholds = quantizer.decide(WeightSummary(count: count, magnitudeSum: sum)).thresholds
+      return max(thresholds.positive, thresholds.negative) <= lower.bits
     }
 
     /// The magnitude of the weight that is number `index` among those not zero.
@@ -96,6 +107,9 @@ struct LatentRestoration {
     let mean = LatentRestoration.mean(of: scale)
     guard let magnitudes = Magnitudes(mean: mean, count: shape.elementCount, nonzero: starts[bands.count]) else {
       throw WorkflowError(.latentsOverflow(mean: mean), tensor: planned.name)
+    }
+    guard LatentRestoration.arithmetics.allSatisfy({ magnitudes.giveTrits(by: $0, count: shape.elementCount) }) else {
+      throw WorkflowError(.latentsVanish(mean: mean), tensor: planned.name)
     }
     try work.parallelism.forEachBand(bands.count) { index in
       var position = starts[index]
@@ -209,7 +223,7 @@ struct LatentRestoration {
     result.expectedScale = expectedScale
     var same: [String] = []
     var other: [String] = []
-    for quantizer in [AbsMean.bf16, .float32, .kernel] {
+    for quantizer in LatentRestoration.arithmetics {
       let again = try TernaryWeight(output, found, quantizer: quantizer, work: work)
       let nonzero = try compare(again, &result)
       let scale = try again.scale(convention)

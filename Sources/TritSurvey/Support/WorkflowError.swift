@@ -30,6 +30,7 @@ package enum WorkflowErrorKind: DiagnosticKind {
   case keepsConvention(ScaleConvention)
   case unusableScale(Float)
   case latentsOverflow(mean: Float)
+  case latentsVanish(mean: Float)
   case noConfiguration(String)
   /// Of a form whose header holds the model's settings.
   case noSettings(String)
@@ -110,6 +111,8 @@ package enum WorkflowErrorKind: DiagnosticKind {
     case .unusableScale(let value): "its scale would be \(value), which nothing can be divided by"
     case .latentsOverflow(let mean):
       "latents with a mean magnitude of \(mean) would be larger than the largest bfloat16 number"
+    case .latentsVanish(let mean):
+      "latents with a mean magnitude of \(mean) become 0 when they are made ternary, which takes no mean below 0.00001"
     case .noConfiguration(let why), .noSettings(let why): "there is no config.json, \(why)"
     case .noMatrix(let shape): "is a tensor of shape \(shape), and only matrices become ternary"
     case .loneShard(let number, let count): "this is shard \(number) of \(count) of a model, without the others"
@@ -198,7 +201,8 @@ package enum WorkflowErrorKind: DiagnosticKind {
         + "makes it ternary with one new scale"
     case .binaryWeights: "write --to dense, or --to gguf --layout F16, which hold its numbers"
     case .unusableScale: "the magnitudes are too large for this arithmetic; leave the tensor dense with --keep"
-    case .latentsOverflow: "nothing can be trained from such a scale; 'tritsmith check' says what else is wrong"
+    case .latentsOverflow, .latentsVanish:
+      "nothing can be trained from such a scale; 'tritsmith check' says what else is wrong"
     case .noConfiguration: "name the tensors with --quantize, or put config.json beside the file"
     case .nothingToQuantize:
       "name tensors with --quantize; 'tritsmith inspect' lists them; --to gguf --layout F16, with --keep for every "

@@ -197,7 +197,8 @@ package struct TernaryCheck {
     if let bad = multipliers.first(where: { !$0.isFinite || $0 < 0 }) {
       return CheckFinding(.scaleUnusable, tensor.name, "a trit is multiplied by \(bad)")
     }
-    if multipliers.contains(0), let detail = try lostWeights(tensor, scale) {
+    // Half of all forms store the inverse, which must be a number as well.
+    if multipliers.contains(where: { !TernaryCheck.hasInverse($0) }), let detail = try lostWeights(tensor, scale) {
       return CheckFinding(.scaleUnusable, tensor.name, detail)
     }
     if scale.convention == .divide, scale.stored.contains(0) {
@@ -216,15 +217,21 @@ package struct TernaryCheck {
     "the divisor is 0, and so are the trits: programs that divide by it compute NaN (0/0) in every logit; "
     + "'tritsmith convert' writes a sound scale in its place"
 
-  /// Weights a scale of 0 makes 0 although their trits are not; nil when there are none.
+  private static func hasInverse(_ multiplier: Float) -> Bool { (1 / multiplier).isFinite }
+
+  /// Weights that no scale is left of although their trits are not 0, being 0 or too small; nil when there are none.
   private func lostWeights(_ tensor: TensorDescriptor, _ scale: TernaryScale) throws -> String? {
     let units = try LiveUnits(scale.granularity, tensor.shape) {
       try IndependentDecoder.trits($0, of: tensor, in: source)
     }
     guard let live = units else { return nil }
-    let lost = live.isLive.indices.filter { live.isLive[$0] && scale.multiplier(at: $0) == 0 }
+    let lost = live.isLive.indices.filter { live.isLive[$0] && !TernaryCheck.hasInverse(scale.multiplier(at: $0)) }
     guard let first = lost.first else { return nil }
     let (row, column) = live.grid.place(first)
+    guard lost.allSatisfy({ scale.multiplier(at: $0) == 0 }) else {
+      let place = scale.granularity == .tensor ? "" : " at row \(row), column \(column)"
+      return "the scale\(place) is \(scale.multiplier(at: first)), whose inverse is not finite, and the trits are not 0"
+    }
     return scale.granularity == .tensor
       ? "the scale is 0, and the trits are not"
       : "\(grouped(lost.count)) of \(grouped(live.grid.count)) scales are 0 over trits that are not, the first at row \(row), "
