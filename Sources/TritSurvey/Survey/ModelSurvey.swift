@@ -132,11 +132,22 @@ package struct ModelSurvey: Sendable {
     }
     guard !dense.isEmpty else {
       let others = tensors.indices.filter { roles[$0].isProjection && tensors[$0].shape.isMatrix }
+      var types: [(name: String, count: Int)] = []
+      for name in others.map({ tensors[$0].encoding.name }) {
+        if let known = types.firstIndex(where: { $0.name == name }) {
+          types[known].count += 1
+        } else {
+          types.append((name, 1))
+        }
+      }
+      let stored = types.enumerated().map { index, type in
+        (index == 0 ? plural(type.count, "projection is", "projections are") + " stored" : grouped(type.count))
+          + " as \(type.name)"
+      }
       evidence = [
-        others.first.map {
-          plural(others.count, "projection is", "projections are")
-            + " stored as \(tensors[$0].encoding.name), which is not read"
-        } ?? ModelSurvey.noProjection(among: matrices(of: source.manifest))
+        stored.isEmpty
+          ? ModelSurvey.noProjection(among: matrices(of: source.manifest))
+          : stored.joined(separator: ", ") + (types.count == 1 ? ", which is not read" : ", none of which is read")
       ]
       return
     }
