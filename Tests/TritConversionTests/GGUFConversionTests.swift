@@ -36,6 +36,28 @@ struct GGUFConversionTests {
     #expect(verified.passed && verified.modelHash?.description == falconCodeStream)
   }
 
+  @Test("a negative scale among codes is refused by its place")
+  func negativeScale() throws {
+    let scratch = ScratchFolder()
+    try Workflow.gguf(
+      Checkpoint.bitnet, scratch["model.gguf"], try #require(GGUFStyle.all.first { $0.weights == .tq2 }))
+    let tensor = try #require(
+      FormatRegistry.open(scratch["model.gguf"]).manifest.tensors.first { $0.encoding == .ternary(TQ2_0.id) })
+    // Of the second block: 64 bytes of codes, then the scale; −1.
+    let place = Int(tensor.location.offset) + 66 + 64
+    var bytes = Disk.bytes(scratch["model.gguf"])
+    bytes.replaceSubrange(place..<place + 2, with: littleEndianBytes(0xBC00 as UInt16))
+    Disk.write(bytes, scratch["changed.gguf"])
+    let error = #expect(throws: FormatError.self) {
+      try FormatRegistry.open(scratch["changed.gguf"]).scale(of: tensor)
+    }
+    guard case .badScale? = error?.kind else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(error?.location.byteOffset == UInt64(place) && error?.location.tensor == tensor.name)
+  }
+
   @Test("b1.58 packed → GGUF → packed is the packed checkpoint, bit for bit", arguments: GGUFStyle.all)
   func bitnet(_ style: GGUFStyle) throws {
     let scratch = ScratchFolder()

@@ -95,6 +95,15 @@ import TritTestSupport
     }
   }
 
+  @Test func holdsWhatAPatternStandsForAndNothingBetween() {
+    for bits in UInt16.min...UInt16.max {
+      let value = HalfFloat(bits: bits).float
+      if HalfFloat.holds(value) == value.isNaN { Issue.record("\(bits)") }
+      if value.isFinite, HalfFloat.holds(value.nextUp) { Issue.record("above \(bits)") }
+    }
+    for value in [65520, 65536, 65504 + 32, 131072, -65536, 0x1p-25] as [Float] { #expect(!HalfFloat.holds(value)) }
+  }
+
   @Test func widensAsTheReferenceDoes() {
     let vectors = BFloat16Tests.rounding
     for (bits, wide) in zip(vectors["half_bits"].u16, vectors["f16_to_f32_bits"].u32) {
