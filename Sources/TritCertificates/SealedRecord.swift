@@ -65,12 +65,9 @@ enum SealedRecord {
     return (object, SHA256.digest(of: bytes))
   }
 
-  /// Whether a file begins as a record of a schema does; it may be damaged further on.
-  static func claims(_ schema: String, at path: String) -> Bool {
-    guard let file = try? InputFile(path: path, mode: .buffered),
-      let start = try? file.bytes(0..<min(file.byteCount, 256))
-    else { return false }
-    return String(decoding: start, as: UTF8.self).contains(text: "\"schema\": \"\(schema)\"")
+  /// Whether a file begins as a record does; it may be damaged further on.
+  static func mayBeOne(_ path: String) -> Bool {
+    (try? InputFile(path: path, mode: .buffered).bytes(0..<1)) == [UInt8(ascii: "{")]
   }
 
   /// Writes a record, whole or not at all.

@@ -60,7 +60,7 @@ package struct ShardWorkflow: Sendable {
     var result = ShardWorkerResult(
       plan: shards.path, worker: worker, count: count, part: nil, tensors: share.count, partBytes: 0, seconds: 0)
     var receipt = ShardReceipt(plan: shards.digest, worker: worker, count: count, tensors: [], recognised: [])
-    try discardReceipt(worker, of: count)
+    try discardReceipt(worker, of: count, reading: source.manifest.files.map(\.path))
     if !share.isEmpty {
       try shards.checkWeights(share, plan, source, work)
       let path = shards.partPath(worker, of: count)
@@ -91,11 +91,12 @@ package struct ShardWorkflow: Sendable {
 
   /// Until a new part is complete, an old receipt must not speak for it.
   ///
-  /// - Throws: `TensorIOError` when what has its name is nothing a worker wrote: it may be an input.
-  private func discardReceipt(_ worker: Int, of count: Int) throws {
+  /// - Throws: `TensorIOError` when what has its name is an input, or no record, be it a damaged one.
+  private func discardReceipt(_ worker: Int, of count: Int, reading weights: [String]) throws {
     let path = shards.receiptPath(worker, of: count)
     guard let kind = FileSystem.kindWithoutFollowing(path) else { return }
-    guard kind == .file, SealedRecord.claims(ShardReceipt.schema, at: path) else {
+    try ReadFiles.check(path, before: [shards.path, shards.request.input] + weights)
+    guard kind == .file, SealedRecord.mayBeOne(path) else {
       throw StagedOutput.taken(path, by: kind)
     }
     StagedOutput.discard(path)

@@ -96,7 +96,7 @@ package enum RunErrorKind: PlacedDiagnosticKind {
     case .noStateOfModel: "give hidden_prompt<i>.safetensors of this model, or leave --against-hidden out"
     case .referenceIsNotRun: "leave --against-mode and --against-projections out"
     case .conversationFull: "begin a new conversation"
-    case .twoOutputs: "give the logits another name with --output"
+    case .twoOutputs: "give the logits another name"
     case .generatedUnknown:
       "weights and tokenizer may be of two models: 'tritsmith check \(printable(location.file ?? "PATH")) --run' scores a "
         + "text by both"
