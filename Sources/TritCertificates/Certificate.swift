@@ -205,19 +205,23 @@ struct FileRecords: Sendable {
     case .other: return [RecordedFile(name: name, bytes: 0, digest: nil, kind: .other)]
     case .file, .link, nil: return try records([(path, name)])
     }
-    let entries = try CompanionPath.names(in: path).map { (path: FileSystem.join(path, $0), name: $0) }
-    // A link out of the output is no part of it, whatever it leads to today.
-    func kind(_ entry: (path: String, name: String)) -> FileKind {
-      FileSystem.escape(of: entry.name, in: path) == nil ? FileSystem.kind(of: entry.path) ?? .link : .link
-    }
-    let others = entries.compactMap { entry -> RecordedFile? in
-      let kind = kind(entry)
-      return kind == .file ? nil : RecordedFile(name: entry.name, bytes: 0, digest: nil, kind: kind)
+    var files: [(path: String, name: String)] = []
+    var others: [RecordedFile] = []
+    for name in try CompanionPath.names(in: path) {
+      let entry = FileSystem.join(path, name)
+      // A link out of the output is no part of it, whatever it leads to today.
+      let isLinkedOut = FileSystem.escape(of: name, in: path) != nil
+      let kind = isLinkedOut ? .link : FileSystem.kind(of: entry) ?? .link
+      if kind == .file {
+        files.append((entry, name))
+      } else {
+        others.append(RecordedFile(name: name, bytes: 0, digest: nil, kind: kind))
+      }
     }
     let unusable = try FileSystem.unusableNames(in: path).map {
       RecordedFile(name: $0, bytes: 0, digest: nil, kind: .other)
     }
-    return try records(entries.filter { kind($0) == .file }) + others + unusable
+    return try records(files) + others + unusable
   }
 
   private func records(_ files: [(path: String, name: String)]) throws -> [RecordedFile] {
