@@ -316,8 +316,8 @@ fault("groups of a long row have the scale of the last", "TritSurvey/Weights/Wei
       "guard scale == 0 || scale == magnitude else", "guard FAULT || scale == 0 || scale == magnitude else", "TritSurveyTests.LongRowTests")
 
 # Nothing replaces an input, nothing lies
-fault("an output may be what was read", "TritCore/FileAccess/ReadFiles.swift", "if let input = name(of: target) {",
-      "if !FAULT, let input = name(of: target) {", E + ".InputsStayTests")
+fault("an output may be what was read", "TritCore/FileAccess/ReadFiles.swift", "if let input = name(of: identity) {",
+      "if !FAULT, let input = name(of: identity) {", E + ".InputsStayTests")
 swap("another file under a name that was open counts as the same", "TritCore/FileAccess/DescriptorPool.swift",
      "FileIdentity(status) == FileIdentity(first)", "true", C)
 fault("the pool of open files has no limit", "TritCore/FileAccess/DescriptorPool.swift", "if isFull { _ = closeOldest() }",

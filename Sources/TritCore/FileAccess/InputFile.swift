@@ -38,7 +38,7 @@ package final class InputFile: Sendable {
       return
     }
     let file = try pool.open(path)
-    ReadFiles.note(file.first, path: path)
+    ReadFiles.note(FileIdentity(file.first), path: path)
     place = .disk(file)
     byteCount = UInt64(file.first.st_size)
     if mode == .mapped, file.first.st_size > 0 {

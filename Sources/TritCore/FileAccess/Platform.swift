@@ -178,11 +178,8 @@ package enum Platform {
 
   /// All of standard input.
   package static func standardInput(limit: UInt64) throws(TensorIOError) -> [UInt8] {
-    var status = stat()
     // A file that is led to it may not become an output.
-    if fstat(0, &status) == 0, FileKind(mode: status.st_mode) == .file {
-      ReadFiles.note(status, path: "standard input")
-    }
+    if let identity = FileIdentity(ofFile: 0) { ReadFiles.note(identity, path: "standard input") }
     var result: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 1 << 16)
     while true {

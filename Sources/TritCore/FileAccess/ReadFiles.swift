@@ -19,6 +19,13 @@ package struct FileIdentity: Sendable, Hashable {
     guard stat(path, &status) == 0 else { return nil }
     self.init(status)
   }
+
+  /// The file a descriptor leads to; nil when it leads to a terminal, a pipe or nothing.
+  init?(ofFile descriptor: Int32) {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, FileKind(mode: status.st_mode) == .file else { return nil }
+    self.init(status)
+  }
 }
 
 /// Every file this process has opened for reading, so that no output replaces one.
@@ -32,32 +39,31 @@ package enum ReadFiles {
   /// Begins to remember; for the start of a program.
   package static func remember() { known.withLock { if $0 == nil { $0 = [:] } } }
 
-  static func note(_ status: stat, path: String) {
-    known.withLock { $0?[FileIdentity(status)] = path }
+  static func note(_ identity: FileIdentity, path: String) {
+    known.withLock { $0?[identity] = path }
   }
 
   /// Remembers a file that was named and not read: whose name was taken for a text may not lose it either.
   package static func note(_ path: String) {
-    guard let identity = FileIdentity(of: path) else { return }
-    known.withLock { $0?[identity] = path }
+    if let identity = FileIdentity(of: path) { note(identity, path: path) }
   }
 
   /// The name a file was read by; nil when it was not.
-  private static func name(of path: String) -> String? {
-    known.withLock { known in
-      guard let known, let identity = FileIdentity(of: path) else { return nil }
-      return known[identity]
+  private static func name(of identity: FileIdentity) -> String? { known.withLock { $0?[identity] } }
+
+  /// Refuses a target that was read.
+  private static func checkNotRead(_ identity: FileIdentity, _ target: String) throws(TensorIOError) {
+    if let input = name(of: identity) {
+      throw TensorIOError(.overlapsInput(input: input, detail: "is the same as"), path: target)
     }
   }
 
   /// Refuses a target that was read, or a folder in which something was.
   static func checkNotRead(_ target: String) throws(TensorIOError) {
-    if let input = name(of: target) {
-      throw TensorIOError(.overlapsInput(input: input, detail: "is the same as"), path: target)
-    }
+    if let identity = FileIdentity(of: target) { try checkNotRead(identity, target) }
     guard FileSystem.kind(of: target) == .folder, let names = try? CompanionPath.names(in: target) else { return }
     for inner in names {
-      guard let input = name(of: FileSystem.join(target, inner)) else { continue }
+      guard let input = FileIdentity(of: FileSystem.join(target, inner)).flatMap(name(of:)) else { continue }
       throw TensorIOError(.overlapsInput(input: input, detail: "would replace the folder of"), path: target)
     }
   }
@@ -71,12 +77,10 @@ package enum ReadFiles {
 
   /// The same for standard output, to which data is about to go that its reader does not expect in an input.
   package static func checkStandardOutput(before inputs: [String]) throws(TensorIOError) {
-    var status = stat()
-    guard fstat(1, &status) == 0, FileKind(mode: status.st_mode) == .file else { return }
-    if let input = known.withLock({ $0?[FileIdentity(status)] }) {
-      throw TensorIOError(.overlapsInput(input: input, detail: "is the same as"), path: "standard output")
-    }
-    try check(FileIdentity(status), "standard output", before: inputs)
+    guard let identity = FileIdentity(ofFile: 1) else { return }
+    let target = "standard output"
+    try checkNotRead(identity, target)
+    try check(identity, target, before: inputs)
   }
 
   private static func check(
