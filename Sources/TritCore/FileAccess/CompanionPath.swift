@@ -28,12 +28,8 @@ package enum CompanionPath {
   package static func names(in folder: String, followingLinks: Bool = false) throws(TensorIOError) -> [String] {
     var result: [String] = []
     for name in try FileSystem.names(in: folder) {
-      guard name == templates else {
-        result.append(name)
-        continue
-      }
       let path = FileSystem.join(folder, name)
-      let inner = try innerNames(path, followingLinks: followingLinks)
+      let inner = name == templates ? try innerNames(path, followingLinks: followingLinks) : []
       guard inner.contains(where: isTemplate) else {
         result.append(name)
         continue

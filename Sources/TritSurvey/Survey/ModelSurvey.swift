@@ -132,17 +132,11 @@ package struct ModelSurvey: Sendable {
     }
     guard !dense.isEmpty else {
       let others = tensors.indices.filter { roles[$0].isProjection && tensors[$0].shape.isMatrix }
-      var types: [(name: String, count: Int)] = []
-      for name in others.map({ tensors[$0].encoding.name }) {
-        if let known = types.firstIndex(where: { $0.name == name }) {
-          types[known].count += 1
-        } else {
-          types.append((name, 1))
-        }
-      }
+      let types = Dictionary(grouping: others) { tensors[$0].encoding.name }.sorted { $0.value[0] < $1.value[0] }
       let stored = types.enumerated().map { index, type in
-        (index == 0 ? plural(type.count, "projection is", "projections are") + " stored" : grouped(type.count))
-          + " as \(type.name)"
+        let count = type.value.count
+        return (index == 0 ? plural(count, "projection is", "projections are") + " stored" : grouped(count))
+          + " as \(type.key)"
       }
       evidence = [
         stored.isEmpty
