@@ -43,9 +43,9 @@ package struct GroupedShape: Sendable, Hashable {
   /// Where the scale of a group of a row lies: those of sixteen rows side by side.
   func scalePlace(row: Int, group: Int) -> Int { (row / tileRows * groups + group) * tileRows + row % tileRows }
 
-  /// Rows of whole panels, those past the last row too, in parts whose trits stay in the second cache.
+  /// Rows of whole panels, those past the last row too, in parts for repacking.
   var bands: [Range<Int>] {
-    let count = max(1, (1 << 18) / max(1, columns) / tileRows)
+    let count = max(1, repackedTrits / max(1, columns) / tileRows)
     return stride(from: 0, to: panels, by: count).map { $0 * tileRows..<min(panels, $0 + count) * tileRows }
   }
 
@@ -267,6 +267,9 @@ struct GroupedPointers {
     }
   }
 }
+
+/// Trits of a band that is repacked: they stay in the second cache.
+package let repackedTrits = 1 << 18
 
 extension Parallelism {
   /// What is made in bands that follow each other: each is written where it stays, so that nothing is held twice.

@@ -80,7 +80,7 @@ enum ScaledBase3 {
 
   /// The same for the first place of eight bytes; what is below it is three times the bytes, modulo 256.
   @inline(__always)
-  static func trits(_ bytes: SIMD8<UInt8>) -> SIMD8<Int8> {
+  static func firstTrits(_ bytes: SIMD8<UInt8>) -> SIMD8<Int8> {
     SIMD8(truncatingIfNeeded: (SIMD8<UInt16>(truncatingIfNeeded: bytes) &* 3) &>> 8) &- 1
   }
 

@@ -104,7 +104,8 @@ struct Base3Block {
           for index in stride(from: 0, to: count - 7, by: 8) {
             var rest = input.loadUnaligned(fromByteOffset: index, as: SIMD8<UInt8>.self)
             for digit in 0..<part.digits {
-              column.storeBytes(of: ScaledBase3.trits(rest), toByteOffset: digit * count + index, as: SIMD8<Int8>.self)
+              let trits = ScaledBase3.firstTrits(rest)
+              column.storeBytes(of: trits, toByteOffset: digit * count + index, as: SIMD8<Int8>.self)
               rest = rest &+ rest &+ rest
             }
           }

@@ -1,8 +1,8 @@
 // Tritsmith: tiles of sixteen rows and some tokens in registers of 32 bytes, shared by the x86 tables.
 //
-// The including file defines TARGET, and how unsigned codes meet signed activations: `add_products(sums, codes, x)` adds
-// the products of 32 bytes, `whole_sums(sums)` gives their sums in fours as eight numbers of 32 bits,
-// `join_sums(a, b)` those of a and of a quarter of b.
+// The including file defines TARGET, `asks_ahead`, whether weights are asked for before they are read, and how unsigned
+// codes meet signed activations: `add_products(sums, codes, x)` adds the products of 32 bytes, `whole_sums(sums)` gives
+// their sums in fours as eight numbers of 32 bits, `join_sums(a, b)` those of a and of a quarter of b.
 //
 // A panel holds the codes of sixteen rows, columns in fours: a vector is four columns of eight rows. Four activations
 // of a token, broadcast by their load, meet two such vectors, so the sums of a row stay in its own lane and nothing is

@@ -218,8 +218,7 @@ struct TensorBinder {
     note("\(id) weights are repacked to 2 bits a trit in memory")
     let shape = tensor.shape
     let target = SplitRow(.twoBit)
-    // Their trits stay in the second cache.
-    let bands = target.bands(shape, rowsPerBand: max(1, (1 << 18) / max(1, shape.columns)))
+    let bands = target.bands(shape, rowsPerBand: max(1, repackedTrits / max(1, shape.columns)))
     let result = try parallelism.filled(
       bands.map(\.bytes), workspace: [Int8](repeating: 0, count: (bands.first?.rowCount ?? 0) * shape.columns)
     ) { index, unpacked, bytes in
